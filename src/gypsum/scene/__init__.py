@@ -1,0 +1,19 @@
+"""The nouns: what stages take and give."""
+
+from gypsum.scene.cloud import PointCloud
+from gypsum.scene.mesh import Mesh, TexturedMesh
+from gypsum.scene.progress import Progress, no_progress
+from gypsum.scene.sparse import Camera, Photo, SparseModel
+from gypsum.scene.view import View
+
+__all__ = [
+    "Camera",
+    "Mesh",
+    "Photo",
+    "PointCloud",
+    "Progress",
+    "SparseModel",
+    "TexturedMesh",
+    "View",
+    "no_progress",
+]

@@ -1,0 +1,53 @@
+"""Triangle meshes, plain and textured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """Indexed triangles in the world frame, counter-clockwise seen from outside."""
+
+    vertices: NDArray[np.float32]
+    """(V, 3) positions."""
+    faces: NDArray[np.int32]
+    """(F, 3) vertex indices."""
+    colors: NDArray[np.uint8] | None = None
+    """(V, 3) sRGB, where known."""
+
+    def face_normals(self) -> NDArray[np.float32]:
+        """(F, 3) unit normals; zero for triangles without area."""
+        a, b, c = (self.vertices[self.faces[:, i]].astype(np.float64) for i in range(3))
+        normals = np.cross(b - a, c - a)
+        length = np.linalg.norm(normals, axis=1, keepdims=True)
+        return (normals / np.where(length > 0, length, 1)).astype(np.float32)
+
+    def vertex_normals(self) -> NDArray[np.float32]:
+        """(V, 3) unit normals, the mean of the faces around each vertex weighted by area."""
+        a, b, c = (self.vertices[self.faces[:, i]].astype(np.float64) for i in range(3))
+        weighted = np.cross(b - a, c - a)
+        normals = np.zeros((len(self.vertices), 3))
+        for corner in range(3):
+            for axis in range(3):
+                normals[:, axis] += np.bincount(
+                    self.faces[:, corner], weighted[:, axis], len(self.vertices)
+                )
+        length = np.linalg.norm(normals, axis=1, keepdims=True)
+        return (normals / np.where(length > 0, length, 1)).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class TexturedMesh:
+    """A mesh with one texture atlas."""
+
+    mesh: Mesh
+    uvs: NDArray[np.float32]
+    """(T, 2) texture coordinates in [0, 1]; origin at the atlas's bottom-left corner, v up (OBJ)."""
+    uv_faces: NDArray[np.int32]
+    """(F, 3) index into ``uvs`` for each corner of each face."""
+    atlas: NDArray[np.uint8]
+    """(S, S, 3) sRGB; row 0 is the top."""
