@@ -1,0 +1,44 @@
+# Everything a newcomer needs: `make demo` and `make test`. See README.md.
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+# Folders are listed beside files so that a removed file also makes the package stale.
+SOURCES := pyproject.toml CMakeLists.txt scripts/install.sh \
+	$(shell find src native -not -name '*.so' -not -name '*.pyc' -not -name '__pycache__' | sed 's/ /\\ /g')
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint format clean
+
+help:
+	@echo "make demo     install, scan a sample capture, show where the model is"
+	@echo "make test     install, then check style, types, import rules and run all tests"
+	@echo "make install  build the package into $(VENV), unless it is up to date"
+	@echo "make lint     style, types and import rules only"
+	@echo "make format   lay the code out as the house does"
+	@echo "make clean    remove what the others made"
+
+install: $(STAMP)
+
+$(STAMP): $(SOURCES)
+	@sh scripts/install.sh
+	@touch $@
+
+demo: install
+	@sh scripts/demo.sh
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint
+	$(BIN)/pytest
+
+format: install
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) build demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
