@@ -1,14 +1,20 @@
-"""PLY: clouds and meshes in binary little-endian form (Turk 1994)."""
+"""PLY: clouds and meshes in binary little-endian form (Turk 1994), Z up, in the world's unit."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gypsum.errors import InputError
 from gypsum.formats.atomic import atomic_write
-from gypsum.scene import Mesh, PointCloud
+from gypsum.formats.colors import sample_atlas
+from gypsum.formats.corners import split_at_seams
+from gypsum.formats.texture import encode_texture, texture_path
+from gypsum.scene import Mesh, PointCloud, TexturedMesh
 
 _TYPES = {
     "char": "i1", "int8": "i1", "uchar": "u1", "uint8": "u1",
@@ -18,18 +24,10 @@ _TYPES = {
 }  # fmt: skip
 _NAMES = {"f4": "float", "u1": "uchar", "u2": "ushort", "i4": "int"}
 
+_END = b"end_header\n"
 
-def _vertex_table(columns: dict[str, tuple[str, NDArray[np.generic]]]) -> tuple[bytes, str]:
-    dtype = np.dtype([(name, "<" + kind) for name, (kind, _) in columns.items()])
-    table = np.empty(len(next(iter(columns.values()))[1]), dtype)
-    for name, (_, values) in columns.items():
-        table[name] = values
-    header = "".join(f"property {_NAMES[kind]} {name}\n" for name, (kind, _) in columns.items())
-    return table.tobytes(), header
-
-
-def _vectors(names: str, kind: str, values: NDArray[np.generic]) -> dict[str, tuple[str, NDArray[np.generic]]]:
-    return {name: (kind, values[:, i]) for i, name in enumerate(names.split())}
+Columns = dict[str, tuple[str, NDArray[Any]]]
+"""Property name to its type and values (N,)."""
 
 
 def write_cloud(path: Path, cloud: PointCloud) -> None:
@@ -41,10 +39,8 @@ def write_cloud(path: Path, cloud: PointCloud) -> None:
         columns["radius"] = ("f4", cloud.radii)
     if cloud.support is not None:
         columns["support"] = ("u2", cloud.support)
-    data, header = _vertex_table(columns)
     with atomic_write(path) as file:
-        file.write(_header(f"element vertex {len(cloud)}\n{header}"))
-        file.write(data)
+        file.write(_encode(columns))
 
 
 def write_mesh(path: Path, mesh: Mesh, normals: bool = False) -> None:
@@ -54,78 +50,158 @@ def write_mesh(path: Path, mesh: Mesh, normals: bool = False) -> None:
         columns |= _vectors("nx ny nz", "f4", mesh.vertex_normals())
     if mesh.colors is not None:
         columns |= _vectors("red green blue", "u1", mesh.colors)
-    data, header = _vertex_table(columns)
-    faces = np.empty(len(mesh.faces), np.dtype([("n", "u1"), ("v", "<i4", 3)]))
-    faces["n"] = 3
-    faces["v"] = mesh.faces
     with atomic_write(path) as file:
-        file.write(
-            _header(
-                f"element vertex {len(mesh.vertices)}\n{header}"
-                f"element face {len(mesh.faces)}\nproperty list uchar int vertex_indices\n"
-            )
-        )
-        file.write(data)
-        file.write(faces.tobytes())
+        file.write(_encode(columns, mesh.faces))
+
+
+def model(path: Path, model: TexturedMesh) -> dict[Path, bytes]:
+    """An export for others to read: normals, colours and texture coordinates at every vertex.
+
+    Readers that know ``TextureFile`` (MeshLab, trimesh) show the texture that is written beside it,
+    the others the colours.
+    """
+    texture, corners = encode_texture(model.atlas), split_at_seams(model)
+    image = texture_path(path, texture)
+    columns = _vectors("x y z", "f4", corners.vertices)
+    columns |= _vectors("nx ny nz", "f4", corners.normals)
+    columns |= _vectors("s t", "f4", corners.uvs)
+    columns |= _vectors("red green blue", "u1", sample_atlas(model.atlas, corners.uvs))
+    return {
+        image: texture.content,
+        path: _encode(columns, corners.faces, f"TextureFile {image.name}"),
+    }
 
 
 def read_cloud(path: Path) -> PointCloud:
     """Read what ``write_cloud`` wrote."""
-    vertices, _ = _read(path)
+    vertices = _read(path).vertices
     return PointCloud(
-        _stack(vertices, "x y z", np.float32),
-        _stack(vertices, "nx ny nz", np.float32),
-        _stack(vertices, "red green blue", np.uint8),
-        vertices["radius"].astype(np.float32) if "radius" in (vertices.dtype.names or ()) else None,
-        vertices["support"].astype(np.uint16) if "support" in (vertices.dtype.names or ()) else None,
+        _floats(path, vertices, "x y z"),
+        _floats(path, vertices, "nx ny nz"),
+        _bytes(path, vertices, "red green blue"),
+        vertices["radius"].astype(np.float32) if _has(vertices, "radius") else None,
+        vertices["support"].astype(np.uint16) if _has(vertices, "support") else None,
     )
 
 
 def read_mesh(path: Path) -> Mesh:
     """Read a binary triangle mesh, with its vertex colours where it has them."""
-    vertices, faces = _read(path)
-    if faces is None:
-        raise ValueError(f"{path}: no faces")
-    has_colors = "red" in (vertices.dtype.names or ())
-    colors = _stack(vertices, "red green blue", np.uint8) if has_colors else None
-    return Mesh(_stack(vertices, "x y z", np.float32), faces, colors)
+    content = _read(path)
+    if content.faces is None:
+        raise InputError(f"{path} holds no faces; a mesh is needed here.")
+    colors = None
+    if _has(content.vertices, "red"):
+        colors = _bytes(path, content.vertices, "red green blue")
+    return Mesh(_floats(path, content.vertices, "x y z"), content.faces, colors)
 
 
-def _stack(table: NDArray[np.void], names: str, dtype: type) -> NDArray[np.generic]:
-    return np.stack([table[name].astype(dtype) for name in names.split()], axis=1)
+def _vectors(names: str, kind: str, values: NDArray[Any]) -> Columns:
+    return {name: (kind, values[:, i]) for i, name in enumerate(names.split())}
 
 
-def _header(elements: str) -> bytes:
-    return f"ply\nformat binary_little_endian 1.0\ncomment Gypsum\n{elements}end_header\n".encode()
+def _encode(columns: Columns, faces: NDArray[np.int32] | None = None, comment: str = "") -> bytes:
+    table = np.empty(
+        len(next(iter(columns.values()))[1]),
+        np.dtype([(name, "<" + kind) for name, (kind, _) in columns.items()]),
+    )
+    lines = ["ply", "format binary_little_endian 1.0", "comment Gypsum"]
+    lines += [f"comment {comment}"] if comment else []
+    lines.append(f"element vertex {len(table)}")
+    for name, (kind, values) in columns.items():
+        table[name] = values
+        lines.append(f"property {_NAMES[kind]} {name}")
+    body = table.tobytes()
+    if faces is not None:
+        lines += [f"element face {len(faces)}", "property list uchar int vertex_indices"]
+        rows = np.empty(len(faces), np.dtype([("n", "u1"), ("v", "<i4", 3)]))
+        rows["n"] = 3
+        rows["v"] = faces
+        body += rows.tobytes()
+    return "\n".join([*lines, ""]).encode() + _END + body
 
 
-def _read(path: Path) -> tuple[NDArray[np.void], NDArray[np.int32] | None]:
+@dataclass(frozen=True)
+class _Element:
+    name: str
+    count: int
+    properties: list[list[str]]
+    """The words after ``property``."""
+
+    @property
+    def has_list(self) -> bool:
+        return any(words[0] == "list" for words in self.properties)
+
+    def dtype(self, path: Path) -> np.dtype[np.void]:
+        """One row. Lists are taken to be the three corners of a triangle."""
+        fields: list[tuple[Any, ...]] = []
+        for words in self.properties:
+            if words[0] == "list":
+                if fields or len(self.properties) > 1:
+                    raise InputError(f"{path}: faces with more than their corners are not read.")
+                fields += [("n", "<" + _TYPES[words[1]]), ("v", "<" + _TYPES[words[2]], 3)]
+            else:
+                fields.append((words[1], "<" + _TYPES[words[0]]))
+        return np.dtype(fields)
+
+
+@dataclass(frozen=True)
+class _Content:
+    vertices: NDArray[np.void]
+    faces: NDArray[np.int32] | None
+
+
+def _read(path: Path) -> _Content:
     data = path.read_bytes()
-    end = data.index(b"end_header\n") + len(b"end_header\n")
-    elements: list[tuple[str, int, list[list[str]]]] = []
-    for line in data[:end].decode().splitlines():
-        words = line.split()
-        if words[:1] == ["element"]:
-            elements.append((words[1], int(words[2]), []))
-        elif words[:1] == ["property"]:
-            elements[-1][2].append(words[1:])
-        elif words[:1] == ["format"] and words[1] != "binary_little_endian":
-            raise ValueError(f"{path}: only binary little-endian PLY is read")
-    vertices, faces, offset = None, None, end
-    for name, count, properties in elements:
-        if any(p[0] == "list" for p in properties):
-            size, index = (_TYPES[t] for t in properties[0][1:3])
-            dtype = np.dtype([("n", "<" + size), ("v", "<" + index, 3)])
-            table = np.frombuffer(data, dtype, count, offset)
-            if count and not np.all(table["n"] == 3):
-                raise ValueError(f"{path}: only triangles are read")
+    elements, offset = _read_header(path, data)
+    vertices, faces = None, None
+    for element in elements:
+        dtype = element.dtype(path)
+        if offset + dtype.itemsize * element.count > len(data):
+            raise InputError(f"{path} is cut off; write it again.")
+        table = np.frombuffer(data, dtype, element.count, offset)
+        if element.has_list:
+            if not np.all(table["n"] == 3):
+                raise InputError(f"{path}: only triangles are read.")
             faces = table["v"].astype(np.int32)
-        else:
-            dtype = np.dtype([(p[1], "<" + _TYPES[p[0]]) for p in properties])
-            table = np.frombuffer(data, dtype, count, offset)
-            if name == "vertex":
-                vertices = table
-        offset += dtype.itemsize * count
+        elif element.name == "vertex":
+            vertices = table
+        offset += dtype.itemsize * element.count
     if vertices is None:
-        raise ValueError(f"{path}: no vertices")
-    return vertices, faces
+        raise InputError(f"{path} holds no vertices.")
+    return _Content(vertices, faces)
+
+
+def _read_header(path: Path, data: bytes) -> tuple[list[_Element], int]:
+    """The elements in order, and where the first begins."""
+    end = data.find(_END)
+    if not data.startswith(b"ply\n") or end < 0:
+        raise InputError(f"{path} is not a PLY file.")
+    elements: list[_Element] = []
+    for line in data[:end].decode(errors="replace").splitlines():
+        words = line.split()
+        if words[:1] == ["format"] and words[1:2] != ["binary_little_endian"]:
+            raise InputError(f"{path}: only binary little-endian PLY is read.")
+        if words[:1] == ["element"]:
+            elements.append(_Element(words[1], int(words[2]), []))
+        elif words[:1] == ["property"] and elements:
+            elements[-1].properties.append(words[1:])
+    return elements, end + len(_END)
+
+
+def _has(table: NDArray[np.void], name: str) -> bool:
+    return name in (table.dtype.names or ())
+
+
+def _stack(path: Path, table: NDArray[np.void], names: str) -> NDArray[Any]:
+    missing = [name for name in names.split() if not _has(table, name)]
+    if missing:
+        raise InputError(f"{path} has no vertex property {missing[0]}.")
+    return np.stack([table[name] for name in names.split()], axis=1)
+
+
+def _floats(path: Path, table: NDArray[np.void], names: str) -> NDArray[np.float32]:
+    return _stack(path, table, names).astype(np.float32)
+
+
+def _bytes(path: Path, table: NDArray[np.void], names: str) -> NDArray[np.uint8]:
+    return _stack(path, table, names).astype(np.uint8)

@@ -1,0 +1,50 @@
+"""A texture atlas as a picture file."""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+JPEG_FROM = 2048
+"""Textures with sides from here on are written as JPEG: as PNG a 4k atlas takes about 30 MB."""
+
+JPEG_QUALITY = 93
+"""With full colour resolution, the error stays below the noise of the photos."""
+
+
+@dataclass(frozen=True)
+class TextureFile:
+    """An encoded picture."""
+
+    content: bytes
+    mime_type: str
+    suffix: str
+
+
+def encode_texture(atlas: NDArray[np.uint8]) -> TextureFile:
+    """PNG for small atlases, JPEG for large ones."""
+    buffer, image = io.BytesIO(), Image.fromarray(atlas)
+    if max(atlas.shape[:2]) >= JPEG_FROM:
+        image.save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling=0, optimize=True)
+        return TextureFile(buffer.getvalue(), "image/jpeg", ".jpg")
+    image.save(buffer, "PNG")
+    return TextureFile(buffer.getvalue(), "image/png", ".png")
+
+
+def companion(path: Path, ending: str) -> Path:
+    """A file beside ``path`` named after it, without the blanks that OBJ readers trip over."""
+    return path.with_name(re.sub(r"[\s#]+", "_", path.stem) + ending)
+
+
+def texture_path(path: Path, texture: TextureFile) -> Path:
+    """Where the texture of the model file ``path`` goes.
+
+    Not ``stem.jpg``: that may well be a photo of the user's.
+    """
+    return companion(path, "_texture" + texture.suffix)
