@@ -1,5 +1,6 @@
 """The nouns: what stages take and give."""
 
+from gypsum.scene.capture import Capture, PhotoFile, SkippedPhoto
 from gypsum.scene.cloud import PointCloud
 from gypsum.scene.mesh import Mesh, TexturedMesh
 from gypsum.scene.progress import Progress, no_progress
@@ -8,10 +9,13 @@ from gypsum.scene.view import View
 
 __all__ = [
     "Camera",
+    "Capture",
     "Mesh",
     "Photo",
+    "PhotoFile",
     "PointCloud",
     "Progress",
+    "SkippedPhoto",
     "SparseModel",
     "TexturedMesh",
     "View",
