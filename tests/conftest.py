@@ -1,0 +1,23 @@
+"""What several tests share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def captures() -> Path:
+    """The folder of real captures with known truth, which are too large to ship with the project.
+
+    Named by the environment variable ``GYPSUM_CAPTURES``, else ``shared/data`` beside the checkout.
+    """
+    named = os.environ.get("GYPSUM_CAPTURES")
+    folder = Path(named) if named else CHECKOUT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"no real captures in {folder}; set GYPSUM_CAPTURES to where they are")
+    return folder
