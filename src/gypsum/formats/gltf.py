@@ -9,7 +9,6 @@ import json
 import struct
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,12 +89,12 @@ def gltf(path: Path, model: TexturedMesh) -> dict[Path, bytes]:
     document = _document(path.stem, model, buffer)
     image, binary = texture_path(path, texture), companion(path, ".bin")
     document["images"] = [_image_file(image, texture)]
-    document["buffers"] = [{"byteLength": len(buffer.content), "uri": quote(binary.name)}]
+    document["buffers"] = [{"byteLength": len(buffer.content), "uri": binary.name}]
     return {image: texture.content, binary: bytes(buffer.content), path: _text(document)}
 
 
 def _image_file(path: Path, texture: TextureFile) -> Json:
-    return {"uri": quote(path.name), "mimeType": texture.mime_type, "name": "texture"}
+    return {"uri": path.name, "mimeType": texture.mime_type, "name": "texture"}
 
 
 def _document(name: str, model: TexturedMesh, buffer: _Buffer) -> Json:

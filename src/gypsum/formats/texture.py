@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,8 +39,15 @@ def encode_texture(atlas: NDArray[np.uint8]) -> TextureFile:
 
 
 def companion(path: Path, ending: str) -> Path:
-    """A file beside ``path`` named after it, without the blanks that OBJ readers trip over."""
-    return path.with_name(re.sub(r"[\s#]+", "_", path.stem) + ending)
+    """A file beside ``path`` named after it, in plain letters.
+
+    Readers of OBJ and PLY trip over blanks, some of glTF over everything that a link must escape. A
+    checksum keeps names apart that plain letters can't tell from each other.
+    """
+    plain = re.sub(r"[^\w.-]", "_", path.stem, flags=re.ASCII)
+    if plain != path.stem:
+        plain += f"-{zlib.crc32(path.stem.encode()):08x}"
+    return path.with_name(plain + ending)
 
 
 def texture_path(path: Path, texture: TextureFile) -> Path:
