@@ -46,7 +46,7 @@ class TexturedMesh:
 
     mesh: Mesh
     uvs: NDArray[np.float32]
-    """(T, 2) texture coordinates in [0, 1]; origin at the atlas's bottom-left corner, v up (OBJ)."""
+    """(T, 2) texture coordinates in [0, 1]; origin at the atlas's bottom left, v up (OBJ)."""
     uv_faces: NDArray[np.int32]
     """(F, 3) index into ``uvs`` for each corner of each face."""
     atlas: NDArray[np.uint8]

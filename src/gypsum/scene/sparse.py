@@ -1,4 +1,4 @@
-"""COLMAP's sparse model: cameras, posed photos, points with tracks; read and written in its binary form.
+"""COLMAP's sparse model: cameras, posed photos, points with tracks, in its binary form.
 
 The format is documented at https://colmap.github.io/format.html. It is small enough to read with
 NumPy, which keeps pycolmap (that may abort the process) out of every stage that only needs poses.
@@ -157,8 +157,12 @@ class SparseModel:
         with (folder / "points3D.bin").open("wb") as file:
             file.write(struct.pack("<Q", len(self.points)))
             for i, number in enumerate(self.point_ids):
-                file.write(struct.pack("<Q3d3Bd", number, *self.points[i], *self.colors[i], self.errors[i]))
-                track = np.asarray(self.tracks[i], "<u4") if self.tracks else np.empty((0, 2), "<u4")
+                file.write(
+                    struct.pack("<Q3d3Bd", number, *self.points[i], *self.colors[i], self.errors[i])
+                )
+                track = (
+                    np.asarray(self.tracks[i], "<u4") if self.tracks else np.empty((0, 2), "<u4")
+                )
                 file.write(struct.pack("<Q", len(track)) + track.tobytes())
 
 
@@ -177,7 +181,7 @@ def rotation(q: Float64) -> Float64:
 def quaternion(R: Float64) -> Float64:
     """(3, 3) rotation matrix to a unit quaternion (w, x, y, z) with w ≥ 0."""
     m = np.asarray(R, np.float64)
-    # The largest eigenvector of this symmetric matrix (Bar-Itzhack 2000) is stable for every rotation.
+    # The largest eigenvector of this matrix (Bar-Itzhack 2000) is stable for every rotation.
     k = np.array(
         [
             [m[0, 0] - m[1, 1] - m[2, 2], 0, 0, 0],
@@ -233,9 +237,7 @@ def _read_photos(file: BinaryIO) -> dict[int, Photo]:
 
 def _read_points(
     file: BinaryIO,
-) -> tuple[
-    NDArray[np.int64], Float64, NDArray[np.uint8], Float64, list[NDArray[np.uint32]]
-]:
+) -> tuple[NDArray[np.int64], Float64, NDArray[np.uint8], Float64, list[NDArray[np.uint32]]]:
     (count,) = _take(file, "<Q")
     total = int(count)
     numbers = np.empty(total, np.int64)

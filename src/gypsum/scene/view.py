@@ -17,8 +17,9 @@ UInt8 = NDArray[np.uint8]
 class View:
     """One pinhole photo.
 
-    Frames: world is right-handed, Z up. The camera frame is OpenCV's (x right, y down, z forward);
-    ``x_cam = R @ x_world + t``. Pixels are COLMAP's: the centre of the top-left pixel is (0.5, 0.5).
+    Frames: world is right-handed, Z up. The camera frame is OpenCV's (x right, y down, z
+    forward); ``x_cam = R @ x_world + t``. Pixels are COLMAP's: the centre of the top-left pixel is
+    (0.5, 0.5).
     """
 
     name: str
@@ -72,5 +73,7 @@ class View:
         with Image.open(self.path) as file:
             image = file.convert("RGB")
             if image.size != (self.width, self.height):
-                image = image.resize((self.width, self.height), Image.Resampling.BOX, reducing_gap=3)
+                image = image.resize(
+                    (self.width, self.height), Image.Resampling.BOX, reducing_gap=3
+                )
             return np.asarray(image)
