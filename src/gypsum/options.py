@@ -1,0 +1,221 @@
+"""Every option that a user can set, declared once.
+
+The command line, the Python signature, the documentation and later the web form derive from
+:class:`ScanOptions`. What the stages see are *settings*: plain values, with the quality preset
+filled in for everything that was not asked for (:meth:`ScanOptions.settings`).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
+from pydantic.fields import FieldInfo
+
+from gypsum.errors import InputError
+
+Settings = dict[str, Any]
+"""Option values as the stages see them: JSON only."""
+
+
+class Quality(StrEnum):
+    """Named presets, from a quick look to the most that the photos hold."""
+
+    DRAFT = "draft"
+    NORMAL = "normal"
+    HIGH = "high"
+
+
+class TextureSize(StrEnum):
+    """Side of the square texture."""
+
+    K1 = "1k"
+    K2 = "2k"
+    K4 = "4k"
+    K8 = "8k"
+
+    @property
+    def pixels(self) -> int:
+        """Side in pixels."""
+        return int(self.value[0]) * 1024
+
+
+class Until(StrEnum):
+    """The parts of a scan after which it can stop."""
+
+    CAMERAS = "cameras"
+    DENSE = "dense"
+    SURFACE = "surface"
+    TEXTURE = "texture"
+
+
+@dataclass(frozen=True)
+class Preset:
+    """What a quality means."""
+
+    feature_side: int
+    """Long side of the photos in which features are sought, pixels."""
+    depth_side: int
+    """Long side of the depth maps, pixels."""
+    faces: int
+    texture: TextureSize
+
+
+PRESETS = {
+    Quality.DRAFT: Preset(1600, 800, 50_000, TextureSize.K2),
+    Quality.NORMAL: Preset(2400, 1600, 200_000, TextureSize.K4),
+    Quality.HIGH: Preset(3200, 2400, 500_000, TextureSize.K8),
+}
+
+_UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
+
+
+def parse_bytes(text: object) -> object:
+    """``"4GiB"``, ``"800 MB"``, ``"2g"`` or a number to bytes; units are powers of 1024."""
+    if not isinstance(text, str):
+        return text
+    match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+)\s*([kmgt]?)(i?b)?\s*", text.lower())
+    if match is None:
+        raise ValueError("give a size such as 4GiB or 800MiB")
+    return int(float(match[1]) * _UNITS[match[2]])
+
+
+def format_bytes(count: float) -> str:
+    """``4294967296`` to ``"4.0 GiB"``."""
+    units = ("bytes", "KiB", "MiB", "GiB", "TiB")
+    power = min(len(units) - 1, max(0, (int(count).bit_length() - 1) // 10))
+    return f"{count / 1024**power:.{min(power, 1)}f} {units[power]}"
+
+
+def _one_or_many(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+Bytes = Annotated[int, BeforeValidator(parse_bytes)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_one_or_many)]
+
+
+def _option(default: Any, summary: str, *, unit: str = "", short: str = "", **limits: Any) -> Any:
+    """One option: its default, one line of help, its unit, a one-letter flag, and its range."""
+    extra: dict[str, JsonValue] = {"unit": unit, "short": short}
+    return Field(default, description=summary, json_schema_extra=extra, **limits)
+
+
+def _presets(pick: str) -> str:
+    """``"default 50,000 (draft), …"``: what each quality means for one option."""
+    values = {quality: getattr(preset, pick) for quality, preset in PRESETS.items()}
+    texts = (f"{value:,} ({quality})" if isinstance(value, int) else f"{value} ({quality})"
+             for quality, value in values.items())  # fmt: skip
+    return "default " + ", ".join(texts)
+
+
+class ScanOptions(BaseModel):
+    """Options of ``gypsum scan`` and ``gypsum.scan``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    output: Path | None = _option(
+        None, "The model to write, for example vase.glb; its suffix chooses the format.", short="-o"
+    )
+    quality: Quality = _option(
+        Quality.NORMAL,
+        "How much time to spend: draft for a quick look, high for the most detail.",
+        short="-q",
+    )
+    faces: int | None = _option(
+        None,
+        f"Triangles of the model; {_presets('faces')}.",
+        unit="triangles",
+        short="-n",
+        ge=100,
+        le=20_000_000,
+    )
+    texture: TextureSize | None = _option(
+        None, f"Side of the square texture, 4k is 4096 pixels; {_presets('texture')}."
+    )
+    format: Names = _option(
+        (), "A further format to write (repeatable): glb, gltf, obj, ply, stl or xyz."
+    )
+    fill_holes: bool = _option(
+        False, "Close the holes where no photo saw the surface, as 3D printing needs."
+    )
+    until: Until | None = _option(None, "Stop after this part of the scan.")
+    workspace: Path | None = _option(
+        None,
+        "Folder for all intermediate results; run again to go on from it. "
+        "Default: OUT's name with .gypsum, beside OUT.",
+        short="-w",
+    )
+    threads: int = _option(0, "Processor cores to use; 0 uses all.", unit="cores", ge=0, le=1024)
+    memory: Bytes | None = _option(
+        None,
+        "Memory to stay within, for example 4GiB; default: most of what is free.",
+        unit="bytes",
+        ge=1,
+    )
+
+    def settings(self) -> Settings:
+        """What the stages depend on, with the preset's values where nothing else was asked."""
+        preset = PRESETS[self.quality]
+        return {
+            "feature_side": preset.feature_side,
+            "depth_side": preset.depth_side,
+            "faces": self.faces or preset.faces,
+            "texture": (self.texture or preset.texture).pixels,
+            "fill_holes": self.fill_holes,
+        }
+
+
+class CommandOptions(BaseModel):
+    """Options that only make sense on the command line."""
+
+    json_events: bool = Field(
+        False,
+        alias="json",
+        description="Print progress and results as JSON lines, for programs.",
+        json_schema_extra={"unit": "", "short": ""},
+    )
+
+
+def scan_options(values: dict[str, Any]) -> ScanOptions:
+    """Check values from any front end; an :class:`InputError` names the first that is wrong."""
+    given = {name: value for name, value in values.items() if value is not None}
+    try:
+        return ScanOptions.model_validate(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]) if first["loc"] else "option"
+        raise InputError(_sentence(name, first["type"], first["msg"], first["input"])) from None
+
+
+def _sentence(name: str, kind: str, message: str, value: object) -> str:
+    if kind == "extra_forbidden":
+        known = ", ".join(ScanOptions.model_fields)
+        return f"There is no option {name}; the options are {known}."
+    reason = message.removeprefix("Value error, ").removeprefix("Input should be ")
+    return f"Option {name} can't be {value!r}: it should be {reason}." if reason != message else (
+        f"Option {name} can't be {value!r}: {reason}."
+    )  # fmt: skip
+
+
+def fields() -> dict[str, FieldInfo]:
+    """All options by name, in the order in which help lists them."""
+    command = {info.alias or name: info for name, info in CommandOptions.model_fields.items()}
+    return {**ScanOptions.model_fields, **command}
+
+
+def limits(info: FieldInfo) -> tuple[int | None, int | None]:
+    """The smallest and the largest value allowed."""
+    found = {type(rule).__name__: rule for rule in info.metadata}
+    low, high = found.get("Ge"), found.get("Le")
+    return (low.ge if low else None), (high.le if high else None)
+
+
+def extra(info: FieldInfo, name: str) -> str:
+    """``unit`` or ``short`` of an option."""
+    values = info.json_schema_extra
+    return str(values.get(name, "")) if isinstance(values, dict) else ""
