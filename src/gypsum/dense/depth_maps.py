@@ -1,0 +1,271 @@
+"""Depth maps by PatchMatch multi-view stereo, coarse to fine, with geometric consistency.
+
+Every photo goes through three passes. The first finds depths from nothing on a quarter and half of
+the size; the second works at full size, starts from the first and already asks that the depths of
+neighbouring photos agree; the third polishes with the neighbours' full-size depths. Each pass keeps
+one file per photo, so a stopped run continues where it was.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from gypsum.dense.colmap_workspace import map_path, write_map, write_settings
+from gypsum.dense.neighbors import Neighborhood
+from gypsum.formats.atomic import atomic_write
+from gypsum.native._patchmatch import Matcher
+from gypsum.scene import Progress, View, no_progress
+
+Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
+UInt8 = NDArray[np.uint8]
+Planes = NDArray[np.float32]
+
+#: Weight of a pixel of forward-backward error against the NCC cost (ACMM, Xu & Tao 2019).
+_GEOMETRIC_WEIGHT = 0.1
+#: Bytes of grey pictures and depth maps that are kept between photos.
+_CACHE_BYTES = 512 << 20
+#: Smaller pictures than this have nothing left to match on.
+_MIN_LEVEL_SIDE = 120
+
+
+@dataclass(frozen=True)
+class Step:
+    """Some sweeps at one size of the photo."""
+
+    shrink: int
+    """The photo is this many times smaller."""
+    sweeps: int
+    reach: int
+    """How far along the axes hypotheses are fetched, pixels."""
+    depth_range: float
+    """Largest random change of depth in the first sweep, pixels of match displacement."""
+    angle_range: float
+    """Largest random change of the normal in the first sweep, radians."""
+
+
+@dataclass(frozen=True)
+class Pass:
+    """What is done to every photo before the next pass begins."""
+
+    name: str
+    steps: tuple[Step, ...]
+    geometric: bool
+
+
+PASSES = (
+    Pass("coarse", (Step(4, 7, 21, 4.0, 0.5), Step(2, 3, 9, 1.0, 0.25)), geometric=False),
+    Pass("fine", (Step(1, 2, 7, 0.7, 0.15),), geometric=True),
+    Pass("final", (Step(1, 1, 5, 0.25, 0.06),), geometric=True),
+)
+
+
+def estimate_depth_maps(
+    views: Sequence[View],
+    neighborhoods: Sequence[Neighborhood],
+    folder: Path,
+    *,
+    long_side: int,
+    seed: int = 0,
+    threads: int = 0,
+    progress: Progress = no_progress,
+) -> None:
+    """Write a depth, normal and confidence map for every view into the dense workspace ``folder``.
+
+    Maps have the size of ``view.limited(long_side)``. Depth is along the optical axis in world units,
+    0 where unknown; normals are unit vectors in the camera frame, towards the camera; confidence is
+    the NCC of the chosen plane, 0 to 1. Results of the passes are kept in ``folder/passes``.
+    """
+    views = [view.limited(long_side) for view in views]
+    names = [view.name for view in views]
+    write_settings(
+        folder,
+        {v.name: [names[j] for j in n.sources] for v, n in zip(views, neighborhoods, strict=True)},
+    )
+    estimator = _Estimator(views, neighborhoods, folder / "passes", seed, threads)
+    weights = [sum(s.sweeps / s.shrink**2 for s in p.steps) for p in PASSES]
+    total, done = sum(weights) * len(views), 0.0
+    for number, step in enumerate(PASSES):
+        for i, view in enumerate(views):
+            progress(done / total, f"pass {number + 1} of {len(PASSES)}, photo {i + 1} of {len(views)}")
+            if neighborhoods[i].sources and not estimator.path(number, view).exists():
+                estimator.run(number, i)
+            done += weights[number]
+    for i, view in enumerate(views):
+        estimator.export(i, view, folder)
+    progress(1.0)
+
+
+class _Estimator:
+    def __init__(
+        self,
+        views: Sequence[View],
+        neighborhoods: Sequence[Neighborhood],
+        folder: Path,
+        seed: int,
+        threads: int,
+    ) -> None:
+        self.views, self.neighborhoods, self.folder = views, neighborhoods, folder
+        self.seed, self.threads = seed, threads
+        self.cache = _Cache(_CACHE_BYTES)
+
+    def path(self, number: int, view: View) -> Path:
+        return self.folder / PASSES[number].name / f"{view.name}.npz"
+
+    def run(self, number: int, i: int) -> None:
+        """One pass over one photo."""
+        state: tuple[Planes, Float32, NDArray[np.uint16]] | None = None
+        planes = None if number == 0 else self.load(number - 1, i)
+        for step in PASSES[number].steps:
+            view = self.level(i, step.shrink)
+            if step.shrink > 1 and max(view.width, view.height) < _MIN_LEVEL_SIDE:
+                continue
+            matcher = self.matcher(number, i, step.shrink)
+            size = (view.height, view.width)
+            weight = _GEOMETRIC_WEIGHT * step.shrink if PASSES[number].geometric else 0.0
+            cost, chosen = np.empty(size, np.float32), np.zeros(size, np.uint16)
+            if planes is None:
+                planes = np.empty((*size, 3), np.float32)
+                matcher.initialise(planes, cost, chosen)
+            else:
+                planes = _resize_planes(planes, size)
+                matcher.score(planes, cost, chosen, weight)
+            for sweep in range(step.sweeps):
+                shrink = 0.6**sweep
+                matcher.sweep(
+                    planes, cost, chosen, sweep + 3 * number, step.reach,
+                    step.depth_range * shrink, step.angle_range * shrink,
+                    number == 0 and sweep % 2 == 0, weight,
+                )  # fmt: skip
+            state = planes, cost, chosen
+        if state is None:
+            raise ValueError(f"{self.views[i].name}: too small for stereo")
+        path = self.path(number, self.views[i])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(path) as file:
+            np.savez(file, planes=state[0], cost=state[1].astype(np.float16), chosen=state[2])
+
+    def level(self, i: int, shrink: int) -> View:
+        view = self.views[i]
+        return view.resized(max(1, view.width // shrink), max(1, view.height // shrink))
+
+    def gray(self, i: int, shrink: int) -> UInt8:
+        """The photo's luma at a level of its pyramid."""
+
+        def make() -> UInt8:
+            if shrink == 1:
+                return cv2.cvtColor(self.views[i].read(), cv2.COLOR_RGB2GRAY)
+            view = self.level(i, shrink)
+            return cv2.resize(self.gray(i, 1), (view.width, view.height), interpolation=cv2.INTER_AREA)
+
+        return self.cache.get(("gray", i, shrink), make)
+
+    def load(self, number: int, i: int) -> Planes:
+        with np.load(self.path(number, self.views[i])) as data:
+            planes: Planes = data["planes"]
+        return planes
+
+    def inverse_depth(self, number: int, i: int) -> Float32:
+        def make() -> Float32:
+            return np.ascontiguousarray(self.load(number, i)[..., 0])
+
+        return self.cache.get(("depth", number, i), make)
+
+    def matcher(self, number: int, i: int, shrink: int) -> Matcher:
+        view, here = self.level(i, shrink), self.neighborhoods[i]
+        K = view.K
+        matcher = Matcher(
+            self.gray(i, shrink), [K[0, 0], K[1, 1], K[0, 2], K[1, 2]],
+            1 / here.far, 1 / here.near, self.seed * 1000 + i, self.threads,
+        )  # fmt: skip
+        for index, j in enumerate(here.sources):
+            source = self.level(j, shrink)
+            matcher.add_source(self.gray(j, shrink), _transfer(view, source))
+            if PASSES[number].geometric and self.neighborhoods[j].sources:
+                matcher.set_geometry(index, self.inverse_depth(number - 1, j), _transfer(source, view))
+        return matcher
+
+    def export(self, i: int, view: View, folder: Path) -> None:
+        """Turn the last pass's planes into COLMAP's maps."""
+        target = map_path(folder, "depth", view.name)
+        if target.exists():
+            return
+        if not self.neighborhoods[i].sources:
+            empty = np.zeros((view.height, view.width), np.float32)
+            planes, confidence, depth = np.zeros((*empty.shape, 3), np.float32), empty, empty
+        else:
+            with np.load(self.path(len(PASSES) - 1, view)) as data:
+                planes, cost = data["planes"], data["cost"].astype(np.float32)
+            confidence = np.clip(1 - cost, 0, 1)
+            depth = 1 / planes[..., 0]
+        write_map(map_path(folder, "normal", view.name), plane_normals(planes, view.K))
+        write_map(map_path(folder, "confidence", view.name), confidence)
+        write_map(target, depth)
+
+
+class _Cache:
+    """The most recently used arrays, up to a number of bytes."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit, self.used = limit, 0
+        self.items: OrderedDict[tuple[object, ...], NDArray] = OrderedDict()
+
+    def get(self, key, make):
+        if key in self.items:
+            self.items.move_to_end(key)
+            return self.items[key]
+        value = make()
+        self.items[key] = value
+        self.used += value.nbytes
+        while self.used > self.limit and len(self.items) > 1:
+            _, old = self.items.popitem(last=False)
+            self.used -= old.nbytes
+        return value
+
+
+def _transfer(view: View, other: View) -> Float32:
+    """(3, 4): ``p_other ~ M p + v w`` for pixel ``p = (x, y, 1)`` with inverse depth ``w`` in ``view``."""
+    R = other.R @ view.R.T
+    t = other.t - R @ view.t
+    M = other.K @ R @ np.linalg.inv(view.K)
+    return np.ascontiguousarray(np.column_stack([M, other.K @ t]), np.float32)
+
+
+def _resize_planes(planes: Planes, size: tuple[int, int]) -> Planes:
+    """The same planes for a picture of another (height, width)."""
+    height, width = planes.shape[:2]
+    if (height, width) == size:
+        return planes.copy()
+    rows = np.minimum(((np.arange(size[0]) + 0.5) * height / size[0]).astype(int), height - 1)
+    columns = np.minimum(((np.arange(size[1]) + 0.5) * width / size[1]).astype(int), width - 1)
+    result = planes[rows[:, None], columns[None]]
+    # The nearest old pixel's plane, moved to where the new pixel's centre lies.
+    dx = ((np.arange(size[1]) + 0.5) * width / size[1] - columns - 0.5).astype(np.float32)
+    dy = ((np.arange(size[0]) + 0.5) * height / size[0] - rows - 0.5).astype(np.float32)
+    result[..., 0] += result[..., 1] * dx[None] + result[..., 2] * dy[:, None]
+    result[..., 1] *= np.float32(width / size[1])
+    result[..., 2] *= np.float32(height / size[0])
+    return np.ascontiguousarray(result)
+
+
+def plane_normals(planes: Planes, K: Float64) -> Float32:
+    """(H, W, 3) planes (inverse depth, its change per pixel right and down) to unit normals.
+
+    Camera frame, towards the camera; zero where the plane is zero.
+    """
+    height, width = planes.shape[:2]
+    x = (np.arange(width) + 0.5 - K[0, 2]) / K[0, 0]
+    y = (np.arange(height) + 0.5 - K[1, 2]) / K[1, 1]
+    normals = np.empty(planes.shape, np.float32)
+    normals[..., 0] = planes[..., 1] * K[0, 0]
+    normals[..., 1] = planes[..., 2] * K[1, 1]
+    normals[..., 2] = planes[..., 0] - normals[..., 0] * x - normals[..., 1] * y[:, None]
+    length = np.linalg.norm(normals, axis=2, keepdims=True)
+    return -normals / np.where(length > 0, length, 1)

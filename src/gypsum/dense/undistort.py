@@ -1,0 +1,143 @@
+"""Photos without lens distortion, as a COLMAP dense workspace."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from gypsum.formats.atomic import atomic_write
+from gypsum.scene import Camera, Photo, Progress, SparseModel, no_progress
+
+Float64 = NDArray[np.float64]
+
+#: JPEG quality of the undistorted photos: they are resampled once and then only read.
+_JPEG_QUALITY = 95
+#: Distortion that moves no pixel by more than this is none.
+_NEGLIGIBLE_PIXELS = 0.05
+
+
+def undistort(
+    model: SparseModel,
+    photos: Path,
+    folder: Path,
+    *,
+    threads: int = 0,
+    progress: Progress = no_progress,
+) -> None:
+    """Write the dense workspace ``folder``: pinhole photos (``images/``) and their model (``sparse/``).
+
+    The pictures keep their focal length; they are cropped to the largest part without empty borders.
+    A photo that is there from an earlier run is kept. Keypoints and tracks are carried over, so the
+    sparse model of the workspace can choose source photos and depth ranges.
+    """
+    cameras = {number: _pinhole(camera) for number, camera in model.cameras.items()}
+    (folder / "images").mkdir(parents=True, exist_ok=True)
+
+    def one(photo: Photo) -> None:
+        source, target = photos / photo.name, folder / "images" / photo.name
+        camera = model.camera_of(photo)
+        pinhole, _ = cameras[camera.id]
+        if target.exists():
+            return
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if pinhole.width == camera.width and _is_pinhole(camera):
+            _link(source, target)
+        else:
+            _resample(source, target, camera, pinhole)
+
+    ordered = sorted(model.photos.values(), key=lambda p: p.name)
+    # Pictures are large: a few at a time, however many cores there are.
+    with ThreadPoolExecutor(min(threads or os.cpu_count() or 1, 4)) as pool:
+        for done, _ in enumerate(pool.map(one, ordered), 1):
+            progress(done / len(ordered), f"photo {done} of {len(ordered)}")
+    _undistorted_model(model, cameras).write(folder / "sparse")
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        with source.open("rb") as read, atomic_write(target) as write:
+            shutil.copyfileobj(read, write)
+
+
+def _is_pinhole(camera: Camera) -> bool:
+    if not np.any(camera.distortion):
+        return True
+    grid = _border(camera.width, camera.height)
+    moved = _undistort_points(camera, grid) - grid
+    return bool(np.abs(moved).max() < _NEGLIGIBLE_PIXELS)
+
+
+def _border(width: int, height: int, steps: int = 32) -> Float64:
+    """(N, 2) points around the edge of a picture."""
+    u = np.linspace(0, 1, steps)
+    zero, one = np.zeros(steps), np.ones(steps)
+    sides = [(u, zero), (one, u), (u, one), (zero, u)]
+    return np.concatenate([np.stack([x * width, y * height], 1) for x, y in sides])
+
+
+def _undistort_points(camera: Camera, xy: Float64) -> Float64:
+    if len(xy) == 0 or not np.any(camera.distortion):
+        return np.asarray(xy, np.float64).reshape(-1, 2)
+    # cv2's own iteration limit (5) is too small near the corners of wide lenses.
+    criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 50, 1e-10)
+    points = np.asarray(xy, np.float64).reshape(-1, 1, 2)
+    K = camera.K
+    ideal = cv2.undistortPointsIter(points, K, camera.distortion, None, K, criteria)
+    return np.asarray(ideal, np.float64).reshape(-1, 2)
+
+
+def _pinhole(camera: Camera) -> tuple[Camera, tuple[int, int]]:
+    """The pinhole camera that replaces ``camera``, and its top-left corner in ideal pixels."""
+    K = camera.K
+    if _is_pinhole(camera):
+        left, top, width, height = 0, 0, camera.width, camera.height
+    else:
+        ideal = _undistort_points(camera, _border(camera.width, camera.height))
+        up, right, down, left_side = np.split(ideal, 4)
+        left = int(np.ceil(left_side[:, 0].max()))
+        top = int(np.ceil(up[:, 1].max()))
+        width = int(np.floor(right[:, 0].min())) - left
+        height = int(np.floor(down[:, 1].min())) - top
+        # A lens this bent (or a bad estimate) leaves nothing: keep the frame and its empty corners.
+        if width < camera.width // 2 or height < camera.height // 2:
+            left, top, width, height = 0, 0, camera.width, camera.height
+    params = np.array([K[0, 0], K[1, 1], K[0, 2] - left, K[1, 2] - top])
+    return Camera(camera.id, "PINHOLE", width, height, params), (left, top)
+
+
+def _resample(source: Path, target: Path, camera: Camera, pinhole: Camera) -> None:
+    with Image.open(source) as file:
+        image = np.asarray(file.convert("RGB"))
+    # cv2 counts from the centre of the first pixel.
+    K, new_K = camera.K, pinhole.K
+    K[:2, 2] -= 0.5
+    new_K[:2, 2] -= 0.5
+    map_x, map_y = cv2.initUndistortRectifyMap(
+        K, camera.distortion, None, new_K, (pinhole.width, pinhole.height), cv2.CV_32FC1
+    )
+    result = cv2.remap(image, map_x, map_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    with atomic_write(target) as file:
+        kind = "PNG" if target.suffix.lower() == ".png" else "JPEG"
+        Image.fromarray(result).save(file, kind, quality=_JPEG_QUALITY, subsampling=0)
+
+
+def _undistorted_model(
+    model: SparseModel, cameras: dict[int, tuple[Camera, tuple[int, int]]]
+) -> SparseModel:
+    photos = {}
+    for number, photo in model.photos.items():
+        _, offset = cameras[photo.camera_id]
+        xy = _undistort_points(model.camera_of(photo), photo.xy) - offset
+        photos[number] = replace(photo, xy=xy)
+    return replace(model, cameras={n: c for n, (c, _) in cameras.items()}, photos=photos)
+
