@@ -18,7 +18,7 @@ class PhotoFile:
     """One usable photo, stored upright as ``FOLDER/photos/NAME``."""
 
     name: str
-    """Its name in the sparse model and on disk: the user's own, changed only to be safe or unique."""
+    """In the sparse model and on disk: the user's own name, changed only to be safe or unique."""
     source: str
     """The user's file, relative to the folder or zip that was given."""
     width: int
