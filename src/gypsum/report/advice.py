@@ -1,0 +1,95 @@
+"""What may be wrong with a model, and what to do about it, in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from gypsum.report.schema import ReportData
+
+FEW_PHOTOS = 15
+"""Below this an object is rarely seen from all sides."""
+LOST_SHARE = 0.1
+"""More unregistered photos than this are worth a word of advice."""
+HIGH_ERROR_PX = 1.5
+"""Good captures stay below one pixel; more points to blur, motion or a rolling shutter."""
+LOW_COVERAGE = 0.9
+"""Share of the surface coloured from photos below which gaps are easily seen."""
+SHORT_TRACKS = 3.0
+"""Photos per point; fewer means that neighbouring photos hardly overlap."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that may be wrong."""
+
+    what: str
+    do: str
+    """What helps; empty when nothing needs to be done."""
+
+
+def findings(data: ReportData) -> list[Finding]:
+    """What may be wrong, the most important first."""
+    return [*_photos(data), *_cameras(data), *_texture(data), *_warnings(data)]
+
+
+def _photos(data: ReportData) -> Iterator[Finding]:
+    photos = data.photos
+    lost = photos.usable - photos.registered
+    if lost > max(1, LOST_SHARE * photos.usable):
+        yield Finding(
+            f"{lost} of {photos.usable} photos could not be placed; "
+            "what only they show is missing from the model.",
+            "Take more photos between those places and the others, so that neighbouring photos "
+            "share at least two thirds of what they show.",
+        )
+    elif lost:
+        yield Finding(f"{plural(lost, 'photo')} could not be placed.", "")
+    if photos.skipped:
+        yield Finding(
+            f"{plural(len(photos.skipped), 'file')} could not be used as photos.",
+            "The table of left-out photos says why.",
+        )
+    if 0 < photos.registered < FEW_PHOTOS:
+        yield Finding(
+            f"The model rests on only {plural(photos.registered, 'photo')}.",
+            "Thirty to sixty photos from all around, at two or three heights, give a complete "
+            "model.",
+        )
+
+
+def _cameras(data: ReportData) -> Iterator[Finding]:
+    if data.cameras is None:
+        return
+    if data.cameras.reprojection_error_px > HIGH_ERROR_PX:
+        yield Finding(
+            f"The cameras fit the photos to {data.cameras.reprojection_error_px:.1f} pixels only; "
+            "under one is usual.",
+            "Blurred photos, an object that moved or a zoom that changed are the usual reasons: "
+            "keep the object still, hold the camera steady and do not zoom.",
+        )
+    if 0 < data.cameras.track_length < SHORT_TRACKS:
+        yield Finding(
+            "Most points are seen in hardly more than two photos.",
+            "Take photos at smaller steps, about 10 degrees apart.",
+        )
+
+
+def _texture(data: ReportData) -> Iterator[Finding]:
+    if data.texture is not None and data.texture.coverage < LOW_COVERAGE:
+        yield Finding(
+            f"{100 * (1 - data.texture.coverage):.0f} % of the surface was seen by no photo and "
+            "has a made-up colour.",
+            "Usually that is the underside or the top: add photos that look there.",
+        )
+
+
+def _warnings(data: ReportData) -> Iterator[Finding]:
+    for stage in data.stages:
+        for warning in stage.warnings:
+            yield Finding(warning, "")
+
+
+def plural(count: int, noun: str) -> str:
+    """``"1 photo"``, ``"1,200 photos"``."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

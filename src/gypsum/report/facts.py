@@ -1,0 +1,95 @@
+"""Facts for the report that are read off results and the machine."""
+
+from __future__ import annotations
+
+import os
+import platform
+from datetime import UTC, datetime
+from importlib import metadata
+
+import numpy as np
+
+from gypsum._version import __version__
+from gypsum.report.schema import Cameras, Machine, RegisteredPhoto, Surface
+from gypsum.scene import Mesh, Photo, SparseModel
+
+_LIBRARIES = (
+    "numpy", "scipy", "pillow", "opencv-python-headless", "pycolmap", "embreex",
+    "fast-simplification", "pydantic",
+)  # fmt: skip
+
+
+def now() -> str:
+    """The time as the report writes it."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def describe_cameras(model: SparseModel) -> Cameras:
+    """The registered photos with their focal lengths and errors."""
+    order = np.argsort(model.point_ids)
+    ids, errors = model.point_ids[order], model.errors[order]
+    observations = sum(int((photo.point3d_ids >= 0).sum()) for photo in model.photos.values())
+    count = len(model.points)
+    return Cameras(
+        photos=tuple(
+            _describe_photo(model, photo, ids, errors)
+            for photo in sorted(model.photos.values(), key=lambda photo: photo.name)
+        ),
+        points=count,
+        observations=observations,
+        track_length=observations / max(count, 1),
+        reprojection_error_px=float(model.errors.mean()) if count else 0.0,
+    )
+
+
+def _describe_photo(
+    model: SparseModel, photo: Photo, ids: np.ndarray, errors: np.ndarray
+) -> RegisteredPhoto:
+    """``ids`` (P,) ascending with the mean error (P,) of each point."""
+    camera = model.camera_of(photo)
+    seen = photo.point3d_ids[photo.point3d_ids >= 0]
+    place = np.searchsorted(ids, seen)
+    known = place[np.isin(seen, ids)]
+    return RegisteredPhoto(
+        name=photo.name,
+        camera=camera.id,
+        width=camera.width,
+        height=camera.height,
+        focal_px=float(np.sqrt(camera.K[0, 0] * camera.K[1, 1])),
+        points=len(seen),
+        error_px=float(errors[known].mean()) if len(known) else None,
+    )
+
+
+def describe_surface(mesh: Mesh, metric: bool = False) -> Surface:
+    """Counts and extent of the final mesh."""
+    used = mesh.vertices[np.unique(mesh.faces)]
+    extent = np.ptp(used, axis=0) if len(used) else np.zeros(3)
+    return Surface(
+        vertices=len(used),
+        faces=len(mesh.faces),
+        size=(float(extent[0]), float(extent[1]), float(extent[2])),
+        metric=metric,
+    )
+
+
+def describe_versions() -> dict[str, str]:
+    """Versions of Gypsum, Python and the libraries that results depend on."""
+    versions = {"gypsum": __version__, "python": platform.python_version()}
+    for name in _LIBRARIES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name] = "not installed"
+    return versions
+
+
+def describe_machine() -> Machine:
+    """Cores and memory; no names of hosts or users."""
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return Machine(
+        system=f"{platform.system()} {platform.release()}",
+        architecture=platform.machine(),
+        cores=len(os.sched_getaffinity(0)),
+        memory_bytes=pages,
+    )

@@ -1,0 +1,281 @@
+"""``report.html``: one file with everything in it, to be read, printed and passed on."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+
+from PIL import Image
+
+from gypsum.report.advice import findings, plural
+from gypsum.report.markup import Content, Markup, element
+from gypsum.report.pictures import PICTURES
+from gypsum.report.schema import LostPhoto, ReportData
+
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+"""Nothing is fetched and nothing runs, whatever the names of the photos hold."""
+
+_WIDEST = 1600
+"""Pictures are embedded at most this wide, pixels."""
+
+
+def render_page(data: ReportData, previews: Path) -> str:
+    """The whole page, with the pictures that ``previews`` holds."""
+    style = resources.files("gypsum.report").joinpath("page.css").read_text("utf-8")
+    head = element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("meta", name="color-scheme", content="light dark"),
+        element("meta", http_equiv="Content-Security-Policy", content=_POLICY),
+        element("title", f"{data.title} – scan report"),
+        element("style", Markup(style)),
+    )
+    body = element("body", element("main", *_sections(data, previews)))
+    return "<!DOCTYPE html>\n" + element("html", head, body, lang="en") + "\n"
+
+
+def _sections(data: ReportData, previews: Path) -> list[Markup]:
+    sections = [_header(data), _tiles(data), _advice(data), _pictures(previews)]
+    sections += [_exports(data), _lost(data), _cameras(data), _stages(data), _details(data)]
+    return [section for section in sections if section]
+
+
+def _header(data: ReportData) -> Markup:
+    made = data.created.replace("T", " ").removesuffix("+00:00")
+    return element(
+        "header",
+        element("h1", data.title),
+        element("p", _summary(data), class_="lead"),
+        element("p", f"Made {made} UTC with Gypsum {data.versions.get('gypsum', '')}", class_="by"),
+    )
+
+
+def _summary(data: ReportData) -> str:
+    """What was made, in a sentence or two."""
+    photos = data.photos
+    start = f"From {plural(photos.given, 'photo')}"
+    if photos.registered < photos.given:
+        start += f", {photos.registered:,} of which could be placed,"
+    if data.surface is None:
+        made = "a cloud of coloured points" if data.dense else "the places of the cameras"
+        return f"{start} Gypsum worked out {made} in {duration(data.seconds)}."
+    made = f"a model of {plural(data.surface.faces, 'triangle')}"
+    if data.texture is not None:
+        made += f" with a texture of {data.texture.width:,} × {data.texture.height:,} pixels"
+    size = ""
+    if data.surface.metric:
+        size = " It is " + " × ".join(f"{100 * side:.1f}" for side in data.surface.size) + " cm."
+    return f"{start} Gypsum made {made} in {duration(data.seconds)}.{size}"
+
+
+def _tiles(data: ReportData) -> Markup:
+    tiles = [_tile(f"{data.photos.registered:,} / {data.photos.given:,}", "photos placed")]
+    if data.cameras is not None:
+        error = f"{data.cameras.reprojection_error_px:.2f} px"
+        tiles.append(_tile(error, "camera error"))
+    if data.dense is not None:
+        tiles.append(_tile(short(data.dense.points), "points"))
+    if data.surface is not None:
+        tiles.append(_tile(short(data.surface.faces), "triangles"))
+    if data.texture is not None:
+        tiles.append(_tile(f"{100 * data.texture.coverage:.0f} %", "coloured from photos"))
+    tiles.append(_tile(duration(data.seconds), "time"))
+    tiles.append(_tile(size(data.peak_bytes), "largest memory"))
+    return element("dl", *tiles, class_="tiles")
+
+
+def _tile(value: str, label: str) -> Markup:
+    return element("div", element("dt", label), element("dd", value))
+
+
+def _advice(data: ReportData) -> Markup:
+    found = findings(data)
+    if not found:
+        text = "Nothing stands out: every check on photos, cameras and texture passed."
+        return _section("What to know", element("p", text, class_="good"))
+    items = [
+        element("li", finding.what, " ", element("span", finding.do, class_="do"))
+        for finding in found
+    ]
+    return _section("What to know", element("ul", *items, class_="findings"))
+
+
+def _pictures(previews: Path) -> Markup:
+    figures = [
+        element(
+            "figure",
+            element("img", src=_data_uri(previews / picture.file), alt=picture.alt),
+            element("figcaption", picture.caption),
+            class_="wide" if picture.wide else "half",
+        )
+        for picture in PICTURES
+        if picture.in_report and (previews / picture.file).is_file()
+    ]
+    return _section("Pictures", element("div", *figures, class_="figures")) if figures else Markup()
+
+
+def _data_uri(path: Path) -> str:
+    """The picture inside the page; stills are shrunk and compressed for it."""
+    if path.suffix == ".webp":
+        return _encoded(path.read_bytes(), "webp")
+    with Image.open(path) as image:
+        still = image.convert("RGB")
+    if still.width > _WIDEST:
+        height = round(still.height * _WIDEST / still.width)
+        still = still.resize((_WIDEST, height), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    still.save(buffer, "JPEG", quality=86)
+    return _encoded(buffer.getvalue(), "jpeg")
+
+
+def _encoded(content: bytes, kind: str) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def _exports(data: ReportData) -> Markup:
+    if not data.exports:
+        return Markup()
+    rows = [(file.name, file.format.upper(), size(file.bytes)) for file in data.exports]
+    return _section("Files", _table(("File", "Format", "Size"), rows, numbers=1))
+
+
+def _lost(data: ReportData) -> Markup:
+    lost = [*data.photos.skipped, *data.photos.unregistered]
+    if not lost:
+        return Markup()
+    return _section("Photos left out", _table(("Photo", "Why"), [_why(photo) for photo in lost]))
+
+
+def _why(photo: LostPhoto) -> tuple[str, str]:
+    return photo.name, photo.reason
+
+
+def _cameras(data: ReportData) -> Markup:
+    if data.cameras is None or not data.cameras.photos:
+        return Markup()
+    cameras = data.cameras
+    text = (
+        f"{plural(cameras.points, 'point')} were seen {cameras.observations:,} times, each in "
+        f"{cameras.track_length:.1f} photos on average. The error is how far, on average, a point "
+        "lies in the photo from where the model says it should be."
+    )
+    rows = [
+        (
+            photo.name,
+            f"{photo.width} × {photo.height}",
+            photo.camera,
+            f"{photo.focal_px:.0f}",
+            f"{photo.points:,}",
+            "–" if photo.error_px is None else f"{photo.error_px:.2f}",
+        )
+        for photo in cameras.photos
+    ]
+    head = ("Photo", "Pixels", "Camera", "Focal length, px", "Points", "Error, px")
+    table = element("div", _table(head, rows, numbers=5), class_="scroll", tabindex=0)
+    return _section("Cameras", element("p", text), table)
+
+
+def _stages(data: ReportData) -> Markup:
+    longest = max((stage.seconds for stage in data.stages), default=0.0)
+    rows: list[Sequence[Content]] = []
+    for stage in data.stages:
+        note = " (kept)" if stage.kept else " (continued)" if stage.continued else ""
+        width = 100 * stage.seconds / longest if longest else 0.0
+        bar = element("span", class_="bar", style=f"width:{width:.1f}%", aria_hidden="true")
+        rows.append(
+            (
+                [stage.label, note],
+                element("span", bar, class_="track"),
+                duration(stage.seconds),
+                duration(stage.cpu_seconds),
+                size(stage.peak_bytes),
+            )
+        )
+    rows.append(("Together", "", duration(data.seconds), duration(data.cpu_seconds),
+                 size(data.peak_bytes)))  # fmt: skip
+    head = ("Stage", "", "Time", "Processor", "Memory")
+    return _section("Where the time went", _table(head, rows, numbers=3, class_="stages"))
+
+
+def _details(data: ReportData) -> Markup:
+    machine = data.machine
+    options = {
+        name: _plain(value) for name, value in data.options.items() if value not in (None, [])
+    }
+    facts = {
+        "system": f"{machine.system}, {machine.architecture}",
+        "cores": f"{machine.cores}",
+        "memory": size(machine.memory_bytes),
+    }
+    tables = [
+        element("div", element("h3", title), _table(("", ""), list(values.items())))
+        for title, values in (
+            ("Options", options), ("Versions", data.versions), ("Machine", facts)
+        )
+        if values
+    ]  # fmt: skip
+    return _section("How it was made", element("div", *tables, class_="columns"))
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(str(item) for item in value)
+    return str(value)
+
+
+def _section(title: str, *content: Content) -> Markup:
+    return element("section", element("h2", title), *content)
+
+
+def _table(
+    head: Sequence[str], rows: Sequence[Sequence[Content]], numbers: int = 0, class_: str = "plain"
+) -> Markup:
+    """A table whose last ``numbers`` columns are numbers."""
+    first = len(head) - numbers
+    kinds = ["number" if column >= first else "text" for column in range(len(head))]
+
+    def cells(name: str, row: Sequence[Content]) -> list[Markup]:
+        return [element(name, cell, class_=kind) for cell, kind in zip(row, kinds, strict=True)]
+
+    body = element("tbody", *(element("tr", *cells("td", row)) for row in rows))
+    if not any(head):
+        return element("table", body, class_=class_)
+    titles = [
+        element("th", title, class_=kind, scope="col")
+        for title, kind in zip(head, kinds, strict=True)
+    ]
+    return element("table", element("thead", element("tr", *titles)), body, class_=class_)
+
+
+def duration(seconds: float) -> str:
+    """``"0.4 s"``, ``"48 s"``, ``"3 min 20 s"``, ``"2 h 5 min"``."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def size(count: int) -> str:
+    """Bytes for people: ``"3.1 GiB"``."""
+    value = float(count)
+    for unit in ("bytes", "KiB", "MiB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}"
+        value /= 1024
+    return f"{value:.1f} GiB"
+
+
+def short(count: int) -> str:
+    """``"950"``, ``"12.3 k"``, ``"4.5 M"``."""
+    if count < 1000:
+        return str(count)
+    value, unit = (count / 1e3, "k") if count < 999_500 else (count / 1e6, "M")
+    return f"{value:.3g} {unit}"

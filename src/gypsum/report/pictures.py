@@ -1,0 +1,56 @@
+"""The pictures that show how a scan went: their names, and what to say about them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One file in ``previews/``."""
+
+    file: str
+    alt: str
+    """What it shows, for those who can't see it."""
+    caption: str
+    wide: bool = False
+    """Whether it takes the page's full width."""
+    in_report: bool = True
+
+
+MODEL = Picture(
+    "model.png", "The textured model from one side.", "The model, with its texture.", wide=True
+)
+TURNTABLE = Picture(
+    "turntable.webp", "The textured model, turning.", "The model from all sides that were seen."
+)
+CLAY = Picture(
+    "clay.png",
+    "The model's shape in grey, without texture.",
+    "The shape alone, as if made of clay. Dark red shows the back of the surface: holes and edges.",
+)
+COMPARISON = Picture(
+    "comparison.jpg",
+    "Photos beside the model drawn from the same places.",
+    "Photo, model from the same place, and their difference: black is equal, bright is not.",
+    wide=True,
+)
+CAMERAS = Picture(
+    "cameras.png",
+    "The places of the cameras around the points, from the side and from above.",
+    "Where the photos were taken, from blue (first) to orange (last).",
+    wide=True,
+)
+DEPTH = Picture(
+    "depth.jpg",
+    "Photos beside their depth maps.",
+    "Depth maps of some photos: red is near, blue is far, black is unknown.",
+    wide=True,
+)
+STRIP = Picture(
+    "turntable.png", "The textured model from eight sides.", "The model from eight sides.",
+    wide=True, in_report=False,
+)  # fmt: skip
+
+PICTURES = (MODEL, TURNTABLE, CLAY, COMPARISON, CAMERAS, DEPTH, STRIP)
+"""In the order in which the report shows them."""

@@ -1,0 +1,212 @@
+"""What ``report.json`` holds: declared once, for the file, its documentation and the HTML page.
+
+The pipeline fills :class:`ReportData`; parts that a scan never came to stay ``None``. Raise
+``SCHEMA_VERSION`` whenever a field changes its meaning or goes away.
+"""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath, PureWindowsPath
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
+
+SCHEMA_VERSION = 1
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _without_folders(value: Any) -> Any:
+    """Absolute paths shrink to their last part: a report is shared, the user's folders are not."""
+    if isinstance(value, dict):
+        return {key: _without_folders(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_folders(item) for item in value]
+    if isinstance(value, str):
+        for flavour in (PurePosixPath, PureWindowsPath):
+            if flavour(value).is_absolute():
+                return flavour(value).name
+    return value
+
+
+class LostPhoto(_Part):
+    """A photo that the model was made without."""
+
+    name: str = Field(description="The photo's file name, as it was given.")
+    reason: str = Field(description="Why, as the rest of a sentence that starts with the name.")
+
+
+class RegisteredPhoto(_Part):
+    """A photo whose camera was found."""
+
+    name: str = Field(description="The photo's name in the sparse model.")
+    camera: int = Field(description="Number of the camera, lens and zoom it was taken with.")
+    width: int = Field(description="Width of the upright photo, pixels.")
+    height: int = Field(description="Height of the upright photo, pixels.")
+    focal_px: float = Field(description="Focal length, pixels.")
+    points: int = Field(description="Points of the sparse model seen in it.")
+    error_px: float | None = Field(
+        description="Mean reprojection error of those points, pixels; null without points."
+    )
+
+
+class Photos(_Part):
+    """What became of the photos."""
+
+    given: int = Field(description="Image files found in the input.")
+    usable: int = Field(description="Files that could be read and passed the checks.")
+    registered: int = Field(description="Photos whose camera was found.")
+    skipped: tuple[LostPhoto, ...] = Field((), description="Files that could not be used.")
+    unregistered: tuple[LostPhoto, ...] = Field(
+        (), description="Usable photos whose camera was not found."
+    )
+
+
+class Cameras(_Part):
+    """The cameras found, and the sparse points that carry them."""
+
+    photos: tuple[RegisteredPhoto, ...] = Field(description="Registered photos, by name.")
+    points: int = Field(description="Points of the sparse model.")
+    observations: int = Field(description="Times a point was seen in a photo.")
+    track_length: float = Field(description="Mean number of photos that see a point.")
+    reprojection_error_px: float = Field(
+        description="Mean distance between seen and predicted place of a point, pixels."
+    )
+
+
+class Dense(_Part):
+    """Depth maps and the cloud fused from them."""
+
+    depth_maps: int = Field(description="Depth maps made.")
+    points: int = Field(description="Points of the dense cloud.")
+
+
+class Surface(_Part):
+    """The final mesh."""
+
+    vertices: int = Field(description="Vertices of the model.")
+    faces: int = Field(description="Triangles of the model.")
+    size: tuple[float, float, float] = Field(
+        description="Extent along x, y and z (up), in the model's unit."
+    )
+    metric: bool = Field(
+        False, description="Whether the unit is the metre; else the scale is unknown."
+    )
+
+
+class Texture(_Part):
+    """The texture atlas."""
+
+    width: int = Field(description="Width, pixels.")
+    height: int = Field(description="Height, pixels.")
+    coverage: float = Field(
+        ge=0, le=1, description="Share of the surface's area that was coloured from a photo."
+    )
+    used: float | None = Field(
+        None, description="Share of the atlas's area that shows surface, 0 to 1."
+    )
+    agreement_db: float | None = Field(
+        None,
+        description="Mean peak signal-to-noise ratio between some photos and the model drawn "
+        "from the same place, where the model is, dB.",
+    )
+
+
+class ExportedFile(_Part):
+    """A file of the model."""
+
+    name: str = Field(description="Path relative to the workspace, or the name of the output.")
+    format: str = Field(description="Its format, as --format names it.")
+    bytes: int = Field(description="Size of the file with its companions, bytes.")
+
+
+class StageTiming(_Part):
+    """How one stage of the scan went."""
+
+    name: str = Field(description="Short name, as `gypsum stages` lists it.")
+    label: str = Field(description="What it does, in words.")
+    seconds: float = Field(description="Wall time, when it was made, seconds.")
+    cpu_seconds: float = Field(description="Processor time over all cores, seconds.")
+    peak_bytes: int = Field(description="Largest resident memory, bytes.")
+    kept: bool = Field(False, description="Whether the result of an earlier run was used again.")
+    continued: bool = Field(
+        False,
+        description="Whether it went on from an interrupted attempt, whose time is not counted.",
+    )
+    warnings: tuple[str, ...] = Field((), description="What the stage warned of.")
+
+
+class Machine(_Part):
+    """Where the scan ran; nothing that tells whose machine it was."""
+
+    system: str = Field(description="Operating system and its version.")
+    architecture: str = Field(description="Processor architecture.")
+    cores: int = Field(description="Cores this process may run on.")
+    memory_bytes: int = Field(description="Physical memory, bytes.")
+
+
+class ReportData(_Part):
+    """Everything that a scan tells about itself."""
+
+    schema_version: int = Field(SCHEMA_VERSION, description="Version of this schema.")
+    title: str = Field(description="What the model is called.")
+    created: str = Field(description="When the report was written, ISO 8601, UTC.")
+    until: str | None = Field(
+        None, description="The part after which the scan was asked to stop; null for all of it."
+    )
+    photos: Photos = Field(description="Photos given, used and left out.")
+    cameras: Cameras | None = Field(None, description="The cameras found.")
+    dense: Dense | None = Field(None, description="Depth maps and dense cloud.")
+    surface: Surface | None = Field(None, description="The final mesh.")
+    texture: Texture | None = Field(None, description="The texture atlas.")
+    exports: tuple[ExportedFile, ...] = Field((), description="The model's files.")
+    seconds: float = Field(description="Wall time of all stages, kept ones included, seconds.")
+    cpu_seconds: float = Field(description="Processor time of all stages, seconds.")
+    peak_bytes: int = Field(description="Largest memory of any stage, bytes.")
+    stages: tuple[StageTiming, ...] = Field(description="The stages in the order they ran.")
+    options: Annotated[dict[str, JsonValue], AfterValidator(_without_folders)] = Field(
+        description="What was asked for, absolute paths shortened to their last part."
+    )
+    versions: dict[str, str] = Field(description="Versions of Gypsum, Python and libraries.")
+    machine: Machine = Field(description="Where the scan ran.")
+
+
+def reference() -> str:
+    """The schema as the Markdown page ``docs/report.md``."""
+    schema = ReportData.model_json_schema()
+    parts = {"ReportData": schema, **schema["$defs"]}
+    lines = [
+        "# report.json",
+        "",
+        "Every scan leaves `report.json` in its workspace, and `report.html`, which shows the same",
+        "with pictures. This page is made from `gypsum.report.schema`; the JSON Schema itself is",
+        "`gypsum.report.ReportData.model_json_schema()`.",
+        "",
+        f"Schema version {SCHEMA_VERSION}. Fields are only added within a version.",
+    ]
+    for name, part in parts.items():
+        if "properties" not in part:
+            continue
+        lines += ["", f"## {name}", "", part["description"], "", "| field | type | meaning |"]
+        lines.append("| --- | --- | --- |")
+        for field, details in part["properties"].items():
+            lines.append(f"| `{field}` | {_type_of(details)} | {details['description']} |")
+    return "\n".join([*lines, ""])
+
+
+def _type_of(details: dict[str, Any]) -> str:
+    """A field's type in words, with links to the parts of the schema."""
+    if "anyOf" in details:
+        return " or ".join(_type_of(option) for option in details["anyOf"])
+    if "$ref" in details:
+        name = details["$ref"].rsplit("/", 1)[1]
+        return "any JSON" if name == "JsonValue" else f"[{name}](#{name.lower()})"
+    if "prefixItems" in details:
+        return f"array of {len(details['prefixItems'])} {_type_of(details['prefixItems'][0])}s"
+    if details.get("type") == "array":
+        return f"array of {_type_of(details['items'])}"
+    if details.get("additionalProperties"):
+        return f"object of {_type_of(details['additionalProperties'])}"
+    return str(details.get("type", "any JSON"))
