@@ -54,24 +54,26 @@ missing_packages() {
             default=$(/usr/bin/python3 -c 'import sys; print("python%d.%d" % sys.version_info[:2])' 2>/dev/null || :)
             [ "$version" = "$default" ] || name=$version
         fi
-        packages="$packages $name $name-dev $name-venv"
+        packages="${packages:+$packages }$name $name-dev $name-venv"
     fi
 }
 
 install_packages() {
-    command="apt-get install -y --no-install-recommends $packages"
     command -v apt-get > /dev/null ||
         fail "needs a C++20 compiler with OpenMP and Python 3.11 or newer with its headers and venv; please install them (on Debian: $packages) and run make again."
     if [ "$(id -u)" = 0 ]; then as_root=
-    elif sudo -n true 2>/dev/null; then as_root="sudo -n"
-    else fail "some system packages are missing; please run 'sudo $command' and then make again."
+    elif sudo -n true 2> /dev/null; then as_root="sudo"
+    elif [ -t 0 ] && command -v sudo > /dev/null; then as_root="sudo"
+    else fail "system packages are missing; please run 'sudo apt-get update && sudo apt-get install -y $packages' and then make again."
     fi
-    say "installing system packages: $packages (log in $APT_LOG)"
+    say "installing system packages${as_root:+ with sudo}: $packages (log in $APT_LOG)"
     mkdir -p build
-    if ! { DEBIAN_FRONTEND=noninteractive $as_root apt-get update &&
-           $as_root env DEBIAN_FRONTEND=noninteractive $command; } > "$APT_LOG" 2>&1 < /dev/null; then
+    if ! { $as_root apt-get update &&
+           $as_root env DEBIAN_FRONTEND=noninteractive \
+               apt-get install -y --no-install-recommends $packages; } > "$APT_LOG" 2>&1 < /dev/null
+    then
         tail -n 5 "$APT_LOG" >&2
-        fail "'$command' failed, see $APT_LOG; please install these packages and run make again."
+        fail "apt-get could not install $packages, see $APT_LOG; please install them and run make again."
     fi
 }
 
