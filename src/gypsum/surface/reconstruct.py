@@ -1,0 +1,107 @@
+"""From a fused cloud to a clean mesh."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gypsum.errors import ReconstructionError
+from gypsum.scene import Mesh, PointCloud, Progress, View, no_progress
+from gypsum.surface.poisson import octree_depth, poisson
+from gypsum.surface.region import Region, choose_region
+from gypsum.surface.thinning import Samples, thin
+from gypsum.surface.topology import (
+    compact,
+    manifold,
+    without_degenerate_faces,
+    without_ears,
+    without_small_parts,
+)
+from gypsum.surface.trimming import trim
+
+#: Fewer points than this carry no surface.
+FEWEST_POINTS = 100
+
+
+@dataclass(frozen=True)
+class SurfaceOptions:
+    """How fine and how closed the surface becomes."""
+
+    cells_per_pixel: float = 0.7
+    """Octree cells per photo pixel along an edge: 1 keeps all detail of the cloud and its noise."""
+    point_weight: float = 1.0
+    """How strictly the surface follows the points; 0 is the smoothest."""
+    fill_holes: float = 0.015
+    """Radius of the holes that stay closed, as a share of the region's diagonal."""
+
+
+def reconstruct_surface(
+    cloud: PointCloud,
+    views: Sequence[View],
+    options: SurfaceOptions = SurfaceOptions(),
+    region: Region | None = None,
+    threads: int = 0,
+    progress: Progress = no_progress,
+) -> Mesh:
+    """The coloured surface through an oriented cloud, open where nothing was seen.
+
+    Args:
+        cloud: points with normals towards the cameras.
+        views: the photos; tell what the capture is about and where there is nothing. May be empty.
+        options: how fine and how closed.
+        region: what to reconstruct; ``choose_region`` decides when it is None.
+        threads: 0 is all cores.
+        progress: told how far it is.
+
+    Returns:
+        A manifold mesh in the cloud's frame, counter-clockwise seen from where the photos are.
+    """
+    workers = threads if threads > 0 else os.cpu_count() or 1
+    progress(0.0, "finding what the photos are about")
+    region = region or choose_region(cloud, views)
+    samples = thin(cloud.select(region.contains(cloud.points)), options.cells_per_pixel, workers)
+    if len(samples.cloud) < FEWEST_POINTS:
+        raise ReconstructionError(
+            f"No surface can be made from {len(samples.cloud)} points: take more photos that "
+            "overlap, of something with visible texture."
+        )
+    progress(0.1, f"fitting a surface to {len(samples.cloud):,} points")
+    extent = float(np.ptp(samples.cloud.points, axis=0).max())
+    depth = octree_depth(extent, float(np.quantile(samples.cells, 0.05)))
+    mesh = poisson(samples.cloud, depth, options.point_weight, workers)
+    progress(0.8, "removing what no photo shows")
+    mesh = _facing_normals(mesh, samples, workers)
+    mesh = trim(mesh, samples, views, options.fill_holes * region.diagonal, workers)
+    progress(0.9, "cleaning the surface")
+    mesh = _clean(mesh)
+    if not len(mesh.faces):
+        raise ReconstructionError(
+            "No surface is left where photos agree: take more photos that overlap."
+        )
+    mesh = _colored(mesh, samples, workers)
+    progress(1.0, f"surface of {len(mesh.faces):,} faces")
+    return mesh
+
+
+def _facing_normals(mesh: Mesh, samples: Samples, workers: int) -> Mesh:
+    """The mesh turned so that its normals agree with those of the points."""
+    some = slice(None, None, max(1, len(mesh.faces) // 20_000))
+    centers = mesh.vertices[mesh.faces[some]].mean(axis=1)
+    _, nearest = samples.tree.query(centers, workers=workers)
+    agreement = np.einsum("ij,ij->i", mesh.face_normals()[some], samples.cloud.normals[nearest])
+    if agreement.sum() >= 0:
+        return mesh
+    return Mesh(mesh.vertices, np.ascontiguousarray(mesh.faces[:, ::-1]), mesh.colors)
+
+
+def _clean(mesh: Mesh) -> Mesh:
+    mesh = without_ears(without_small_parts(without_degenerate_faces(mesh)))
+    return compact(manifold(mesh))
+
+
+def _colored(mesh: Mesh, samples: Samples, workers: int) -> Mesh:
+    _, nearest = samples.tree.query(mesh.vertices, workers=workers)
+    return Mesh(mesh.vertices, mesh.faces, samples.cloud.colors[nearest])

@@ -1,0 +1,166 @@
+"""What the photos are about: the part of the world worth a surface.
+
+Far walls fill many pixels of a capture made indoors, yet nobody asked for them, and an octree that
+spans them has no depth left for the object. Two measurements tell them apart. The *resolution* of a
+point (the size of a photo pixel there) is several times coarser on what stands behind the subject,
+because it is further away. The *attention* it gets (how many photos have it in the frame) drops as
+soon as the photographer walks around the subject, because the background changes and the subject
+stays. A photographer who does not walk around something (a façade, a field from the air) is
+interested in all of it, so there only the resolution counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gypsum.errors import ReconstructionError
+from gypsum.scene import PointCloud, View
+
+Float64 = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+#: Points that stand for the cloud while the region is chosen.
+SAMPLE = 100_000
+#: A photographer walks around the subject when the mean of the unit vectors from it to the cameras
+#: is shorter than this. A half circle at eye level has 0.64, an arc of 120 degrees 0.83.
+ORBIT_SPREAD = 0.8
+#: Share of the cameras that must have the subject in front of them and in the frame for an orbit.
+ORBIT_SHARE = 0.7
+#: Around an orbit's subject, everything that this share of the best-watched points' photos show.
+ORBIT_ATTENTION = 0.6
+#: How many times coarser than the subject a point may be, for an orbit and for other captures.
+ORBIT_COARSENESS = 2.0
+OPEN_COARSENESS = 3.0
+#: Share of the wanted points that may lie outside each side of the box, and the margin added to it.
+TRIMMED = 0.002
+MARGIN = 0.02
+
+
+@dataclass(frozen=True)
+class Region:
+    """A box in the world that stands level: ``axes @ (x - center)`` lies in ± ``half``."""
+
+    center: Float64
+    """(3,) world."""
+    axes: Float64
+    """(3, 3) rows are the box's unit directions; the last is the world's Z."""
+    half: Float64
+    """(3,) half the edge lengths."""
+
+    @property
+    def diagonal(self) -> float:
+        """Length of the space diagonal, world units."""
+        return float(2 * np.linalg.norm(self.half))
+
+    def contains(self, points: NDArray[np.floating]) -> Bools:
+        """(N,) which of the world points (N, 3) lie inside."""
+        inside = np.ones(len(points), bool)
+        for axis, half in zip(self.axes, self.half, strict=True):
+            inside &= np.abs(points @ axis - self.center @ axis) <= half
+        return inside
+
+    def grown(self, factor: float) -> Region:
+        """The box scaled about its centre."""
+        return Region(self.center, self.axes, self.half * factor)
+
+
+def choose_region(cloud: PointCloud, views: Sequence[View], seed: int = 0) -> Region:
+    """The box around what the photos are about; all of the cloud when nothing tells.
+
+    Works on a sample of the cloud, so that it takes a second or two for any size.
+    """
+    if not len(cloud):
+        raise ReconstructionError(
+            "No surface can be made: the point cloud is empty. Take more photos that overlap."
+        )
+    rng = np.random.default_rng(seed)
+    chosen = rng.permutation(len(cloud))[:SAMPLE]
+    sample = cloud.select(np.sort(chosen))
+    points = sample.points.astype(np.float64)
+    weight = np.ones(len(points)) if sample.support is None else sample.support.astype(np.float64)
+    wanted = np.ones(len(points), bool)
+    if views:
+        framed = _framed(points, views)
+        attention = framed.sum(axis=0).astype(np.float64)
+        radii = _radii(sample, views)
+        subject = _subject(points, weight, radii, attention)
+        orbit = _is_orbit(points, subject, views, framed)
+        coarse = radii / _weighted_median(radii[subject], weight[subject])
+        wanted = coarse <= (ORBIT_COARSENESS if orbit else OPEN_COARSENESS)
+        if orbit:
+            peak = np.quantile(attention[subject], 0.5)
+            wanted &= attention >= ORBIT_ATTENTION * peak
+    return _box(points[wanted], weight[wanted])
+
+
+def _framed(points: Float64, views: Sequence[View]) -> Bools:
+    """(V, N) which photos have which points inside their frame, hidden or not."""
+    framed = np.zeros((len(views), len(points)), bool)
+    for row, view in zip(framed, views, strict=True):
+        pixels, depth = view.project(points)
+        row[:] = (depth > 0) & np.all((pixels >= 0) & (pixels < (view.width, view.height)), axis=1)
+    return framed
+
+
+def _radii(cloud: PointCloud, views: Sequence[View]) -> Float64:
+    """(N,) size of a photo pixel at each point; in the closest photo where fusion did not say."""
+    if cloud.radii is not None:
+        return cloud.radii.astype(np.float64)
+    nearest = np.full(len(cloud), np.inf)
+    for view in views:
+        depth = np.linalg.norm(cloud.points - view.center, axis=1)
+        nearest = np.minimum(nearest, depth / view.K[0, 0])
+    return nearest
+
+
+def _subject(points: Float64, weight: Float64, radii: Float64, attention: Float64) -> Bools:
+    """(N,) the core of what is photographed: the well-watched points at a usual resolution.
+
+    ``weight * radii**2`` is the area in photo pixels that a point stands for, so that the median
+    does not depend on how densely fusion sampled near and far surfaces.
+    """
+    watched = attention >= _weighted_quantile(attention, weight, 0.75)
+    usual = radii <= 1.5 * _weighted_median(radii[watched], weight[watched])
+    core: Bools = watched & usual
+    return core if core.any() else np.ones(len(points), bool)
+
+
+def _is_orbit(points: Float64, subject: Bools, views: Sequence[View], framed: Bools) -> bool:
+    """Whether the cameras stand around the subject and look at it."""
+    focus = np.median(points[subject], axis=0)
+    looking = framed[:, subject].mean(axis=1) >= 0.5
+    if looking.mean() < ORBIT_SHARE:
+        return False
+    rays = np.stack([view.center - focus for view in views])[looking]
+    rays /= np.linalg.norm(rays, axis=1, keepdims=True)
+    return bool(np.linalg.norm(rays.mean(axis=0)) < ORBIT_SPREAD)
+
+
+def _box(points: Float64, weight: Float64) -> Region:
+    """The smallest level box around the points, but for a few strays on each side."""
+    axes = np.eye(3)
+    spread = np.cov(points[:, :2].T) if len(points) > 2 else np.eye(2)
+    _, directions = np.linalg.eigh(spread)
+    axes[0, :2] = directions[:, 1]
+    axes[1, :2] = (-axes[0, 1], axes[0, 0])
+    along = points @ axes.T
+    low, high = (
+        np.array([_weighted_quantile(column, weight, q) for column in along.T])
+        for q in (TRIMMED, 1 - TRIMMED)
+    )
+    half = (high - low) / 2
+    return Region(axes.T @ ((low + high) / 2), axes, half + MARGIN * np.linalg.norm(half))
+
+
+def _weighted_quantile(values: Float64, weight: Float64, q: float) -> float:
+    order = np.argsort(values, kind="stable")
+    place = np.cumsum(weight[order])
+    return float(values[order][min(np.searchsorted(place, q * place[-1]), len(values) - 1)])
+
+
+def _weighted_median(values: Float64, weight: Float64) -> float:
+    return _weighted_quantile(values, weight, 0.5)

@@ -1,0 +1,102 @@
+"""One point per cell: a fused cloud reduced to what the octree can use.
+
+Photos that overlap give many slightly different points for the same spot of the surface. Their mean
+is less noisy than any of them, and the time and memory of Poisson reconstruction follow the number
+of points. The size of the cells follows the local resolution, so detail seen from near is kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from gypsum.scene import PointCloud
+
+Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
+
+#: A point is a stray when its NEIGHBOURS-th nearest point is further than REACH cells away.
+NEIGHBOURS = 6
+REACH = 4.0
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What Poisson reconstruction gets: thinned points and the cell size at each."""
+
+    cloud: PointCloud
+    cells: Float32
+    """(N,) edge of the cell that each point stands for, world units."""
+    tree: cKDTree
+    """Over ``cloud.points``."""
+
+
+def thin(cloud: PointCloud, cells_per_pixel: float, workers: int = -1) -> Samples:
+    """Average the points of each cell, and drop strays.
+
+    The edge of a cell is ``1 / cells_per_pixel`` photo pixels or the next power of two above it,
+    so neighbouring points of equal resolution share one grid.
+    """
+    radii = spacing(cloud) if cloud.radii is None else cloud.radii
+    finest = float(np.quantile(radii, 0.05)) / cells_per_pixel
+    level = np.maximum(np.ceil(np.log2(radii / cells_per_pixel / finest) - 0.5), 0).astype(np.int64)
+    cell = finest * 2.0**level
+    group, first = _group(cloud.points, cell, level)
+    support = np.ones(len(cloud)) if cloud.support is None else cloud.support.astype(np.float64)
+    # A point's error grows with its pixel size and falls with the number of photos that agree.
+    weight: Float64 = support / radii.astype(np.float64) ** 2
+    total: Float64 = np.bincount(group, weight)
+    points = _means(cloud.points, group, weight, total)
+    normals = _means(cloud.normals, group, weight, total)
+    length = np.linalg.norm(normals, axis=1, keepdims=True)
+    thinned = PointCloud(
+        points.astype(np.float32),
+        (normals / np.maximum(length, 1e-12)).astype(np.float32),
+        np.rint(_means(cloud.colors, group, weight, total)).astype(np.uint8),
+        (np.bincount(group, weight * radii) / total).astype(np.float32),
+        np.minimum(np.bincount(group, support), np.iinfo(np.uint16).max).astype(np.uint16),
+    )
+    cells = cell[first].astype(np.float32)
+    # Opposite normals cancel out where the two sides of a thin sheet fall into one cell.
+    keep = (length[:, 0] > 0.2) & _crowded(thinned.points, cells, workers)
+    thinned, cells = thinned.select(keep), cells[keep]
+    return Samples(thinned, cells, cKDTree(thinned.points))
+
+
+def spacing(cloud: PointCloud, sample: int = 20_000) -> Float32:
+    """(N,) one typical distance between neighbours, for clouds that don't know their resolution."""
+    some = cloud.points[:: max(1, len(cloud) // sample)]
+    distance, _ = cKDTree(cloud.points).query(some, k=2)
+    typical = float(np.median(distance[:, 1]))
+    return np.full(len(cloud), max(typical, 1e-9), np.float32)
+
+
+def _group(
+    points: Float32, cell: Float64, level: NDArray[np.int64]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The cell each point falls into (N,), numbered from 0, and one member of each cell."""
+    place = np.floor(points / cell[:, None]).astype(np.int64)
+    place -= place.min(axis=0)
+    extent = place.max(axis=0) + 1
+    key = ((level * extent[0] + place[:, 0]) * extent[1] + place[:, 1]) * extent[2] + place[:, 2]
+    _, first, group = np.unique(key, return_index=True, return_inverse=True)
+    return group, first
+
+
+def _means(
+    values: NDArray[np.generic], group: NDArray[np.intp], weight: Float64, total: Float64
+) -> Float64:
+    columns = [np.bincount(group, weight * column) / total for column in values.T]
+    return np.stack(columns, axis=1)
+
+
+def _crowded(points: Float32, cells: Float32, workers: int) -> NDArray[np.bool_]:
+    """(N,) False for strays: points with too few others around them."""
+    if len(points) <= NEIGHBOURS:
+        return np.ones(len(points), bool)
+    distance, _ = cKDTree(points).query(points, k=[NEIGHBOURS + 1], workers=workers)
+    crowded: NDArray[np.bool_] = distance[:, 0] <= REACH * cells
+    return crowded
