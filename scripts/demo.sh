@@ -9,14 +9,14 @@ demo=$PWD/demo
 echo "gypsum: making a sample capture of about 30 photos in demo/sample"
 "$gypsum" sample demo/sample
 echo "gypsum: turning demo/sample/photos into demo/sculpture.glb; this takes some minutes"
-"$gypsum" scan demo/sample/photos -o demo/sculpture.glb --workspace demo/workspace
+"$gypsum" scan demo/sample/photos -o demo/sculpture.glb
 
 cat <<END
 
 Done. Have a look:
   model    $demo/sculpture.glb
-  picture  $demo/workspace/previews/turntable.png
-  report   $demo/workspace/report.html
+  picture  $demo/sculpture.gypsum/previews/turntable.png
+  report   $demo/sculpture.gypsum/report.html
 Open the model in Blender (File > Import > glTF 2.0) or drop it into any glTF viewer.
 Next, your own photos:  .venv/bin/gypsum scan PHOTOS -o MODEL.glb
 END
