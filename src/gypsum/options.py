@@ -80,7 +80,7 @@ def parse_bytes(text: object) -> object:
         return text
     match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+)\s*([kmgt]?)(i?b)?\s*", text.lower())
     if match is None:
-        raise ValueError("give a size such as 4GiB or 800MiB")
+        raise ValueError("a size such as 4GiB or 800MiB")
     return int(float(match[1]) * _UNITS[match[2]])
 
 
@@ -162,6 +162,7 @@ class ScanOptions(BaseModel):
         """What the stages depend on, with the preset's values where nothing else was asked."""
         preset = PRESETS[self.quality]
         return {
+            "quality": self.quality.value,
             "feature_side": preset.feature_side,
             "depth_side": preset.depth_side,
             "faces": self.faces or preset.faces,
@@ -197,9 +198,7 @@ def _sentence(name: str, kind: str, message: str, value: object) -> str:
         known = ", ".join(ScanOptions.model_fields)
         return f"There is no option {name}; the options are {known}."
     reason = message.removeprefix("Value error, ").removeprefix("Input should be ")
-    return f"Option {name} can't be {value!r}: it should be {reason}." if reason != message else (
-        f"Option {name} can't be {value!r}: {reason}."
-    )  # fmt: skip
+    return f"Option {name} can't be {value!r}: it should be {reason}."
 
 
 def fields() -> dict[str, FieldInfo]:

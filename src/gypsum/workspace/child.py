@@ -25,7 +25,7 @@ from typing import Any
 
 from gypsum.scene.progress import Progress
 from gypsum.workspace.failures import explain
-from gypsum.workspace.folder import KEY, RECORD, StageRecord, write_json
+from gypsum.workspace.folder import KEY, RECORD, StageRecord, files_below, write_json
 from gypsum.workspace.stage import StageContext
 
 #: Seconds between two progress messages.
@@ -152,10 +152,9 @@ def _leave(status: int) -> None:
 
 
 def _files(folder: Path) -> dict[str, int]:
-    paths = (path for path in folder.rglob("*") if path.is_file())
     return {
         str(path.relative_to(folder)): path.stat().st_size
-        for path in sorted(paths)
+        for path in sorted(files_below(folder))
         if path.name not in (KEY, RECORD)
     }
 

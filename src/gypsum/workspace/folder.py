@@ -212,6 +212,15 @@ def copy(source: Path, target: Path) -> None:
     os.utime(target, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
+def files_below(folder: Path) -> Iterator[Path]:
+    """All files in a folder and its folders; links to other folders are not followed."""
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            path = Path(parent, name)
+            if path.is_file():
+                yield path
+
+
 def read_json(path: Path) -> dict[str, Any] | None:
     """A JSON object, or None when the file is missing or no such thing."""
     try:

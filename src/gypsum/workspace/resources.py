@@ -10,9 +10,7 @@ from pathlib import Path
 from gypsum.errors import InputError, ResourceError
 from gypsum.options import format_bytes
 from gypsum.workspace.failures import explain, free_space
-
-#: Less than this does not even load the libraries and a few photos.
-LEAST_MEMORY = 2**30
+from gypsum.workspace.folder import files_below
 
 #: The share of the free memory that a scan takes when nothing else is said.
 _MEMORY_SHARE = 0.8
@@ -28,15 +26,15 @@ def cores(asked: int) -> int:
     return asked or len(os.sched_getaffinity(0))
 
 
-def memory_budget(asked: int | None) -> int:
-    """Bytes that the stages may use; too little is said at once."""
+def check_memory(asked: int | None, needed: int) -> int:
+    """Bytes that the stages may use; less than ``needed`` is said at once."""
     free = available_memory()
     budget = int(free * _MEMORY_SHARE) if asked is None else asked
-    if budget < LEAST_MEMORY:
-        found = "free here" if asked is None else "asked for with --memory"
+    if budget < needed:
+        found = "are free here" if asked is None else "are allowed with --memory"
         raise ResourceError(
-            f"Too little memory: a scan needs at least {format_bytes(LEAST_MEMORY)}, and only "
-            f"{format_bytes(budget)} are {found}."
+            f"Too little memory: this scan needs about {format_bytes(needed)}, and only "
+            f"{format_bytes(budget)} {found}; --quality draft needs least."
         )
     if budget > free:
         raise InputError(
@@ -91,7 +89,7 @@ def check_writable(folder: Path, what: str) -> None:
 
 def check_disk(folder: Path, needed: int) -> None:
     """Whether ``needed`` bytes fit beside what ``folder`` holds already."""
-    held = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    held = sum(path.stat().st_size for path in files_below(folder))
     free = free_space(folder)
     if free < needed - held:
         raise ResourceError(

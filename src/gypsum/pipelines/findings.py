@@ -1,0 +1,108 @@
+"""The report of a Photo Scan, put together from what its stages left."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gypsum.formats.ply import read_mesh
+from gypsum.report import (
+    Dense,
+    ExportedFile,
+    LostPhoto,
+    Photos,
+    ReportData,
+    StageTiming,
+    Texture,
+    describe_cameras,
+    describe_machine,
+    describe_surface,
+    describe_versions,
+    now,
+)
+from gypsum.scene import Capture, SparseModel
+from gypsum.workspace import StageContext, StageRecord, Workspace
+
+
+def collect(context: StageContext) -> ReportData:
+    """The report on all stages that ``context`` names as its inputs."""
+    workspace = Workspace(context.workspace)
+    records = {name: workspace.last_record(name) for name in context.inputs}
+    made = {name: record for name, record in records.items() if record is not None}
+    facts = {name: record.facts for name, record in made.items()}
+    model = SparseModel.read(context.inputs["cameras"] / "sparse")
+    return ReportData(
+        title=context.settings["name"],
+        created=now(),
+        until=context.settings["until"],
+        photos=_photos(context, model, facts["cameras"]),
+        cameras=describe_cameras(model),
+        dense=_dense(facts),
+        surface=_surface(context, facts),
+        texture=_texture(facts.get("texture")),
+        exports=tuple(ExportedFile(**file) for file in facts.get("export", {}).get("files", ())),
+        seconds=sum(record.seconds for record in made.values()),
+        cpu_seconds=sum(record.cpu_seconds for record in made.values()),
+        peak_bytes=max(record.peak_bytes for record in made.values()),
+        stages=tuple(_timing(record) for record in made.values()),
+        options=_options(made),
+        versions=describe_versions(),
+        machine=describe_machine(),
+    )
+
+
+def _photos(context: StageContext, model: SparseModel, facts: dict[str, Any]) -> Photos:
+    capture = Capture.read(context.inputs["photos"])
+    return Photos(
+        given=len(capture.photos) + len(capture.skipped),
+        usable=len(capture.photos),
+        registered=len(model.photos),
+        skipped=tuple(LostPhoto(name=p.name, reason=p.reason) for p in capture.skipped),
+        unregistered=tuple(
+            LostPhoto(name=name, reason=reason)
+            for name, reason in facts.get("unregistered", {}).items()
+        ),
+    )
+
+
+def _dense(facts: dict[str, dict[str, Any]]) -> Dense | None:
+    if "fusion" not in facts:
+        return None
+    return Dense(depth_maps=facts["depth"]["depth_maps"], points=facts["fusion"]["points"])
+
+
+def _surface(context: StageContext, facts: dict[str, dict[str, Any]]) -> Any:
+    if "simplify" not in context.inputs:
+        return None
+    mesh = read_mesh(context.inputs["simplify"] / "mesh.ply")
+    return describe_surface(mesh, metric=bool(facts["cameras"].get("metric", False)))
+
+
+def _texture(facts: dict[str, Any] | None) -> Texture | None:
+    if facts is None:
+        return None
+    return Texture(
+        width=facts["size"],
+        height=facts["size"],
+        coverage=facts["coverage"],
+        used=facts["atlas_use"],
+    )
+
+
+def _timing(record: StageRecord) -> StageTiming:
+    return StageTiming(
+        name=record.stage,
+        label=record.label,
+        seconds=record.seconds,
+        cpu_seconds=record.cpu_seconds,
+        peak_bytes=record.peak_bytes,
+        continued=record.continued,
+        warnings=tuple(record.warnings),
+    )
+
+
+def _options(records: dict[str, StageRecord]) -> dict[str, Any]:
+    """The settings that the stages depended on, each once."""
+    settings: dict[str, Any] = {}
+    for record in records.values():
+        settings |= record.ingredients["settings"]
+    return settings

@@ -1,0 +1,364 @@
+"""The Photo Scan: overlapping photos to a textured model. It reads top to bottom as its stages.
+
+Each function is one stage. It runs in a child process and only there loads what it needs: pycolmap
+may end its process, and must come after Pillow.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from gypsum.options import Settings
+from gypsum.scene import Capture, View
+from gypsum.workspace import Pipeline, Stage, StageContext
+
+#: Bytes a photo takes in the workspace besides its depth map: copies, features, matches.
+_DISK_PER_PHOTO = 12 * 2**20
+#: Bytes per pixel of the depth maps: depth, normals and confidence, of two passes, uncompressed.
+_DISK_PER_DEPTH_PIXEL = 40
+#: Cloud, meshes, models and previews.
+_DISK_FOR_RESULTS = 300 * 2**20
+
+#: What the libraries take, and the stages that need most for each pixel of a depth map.
+_MEMORY_BASE = 600 * 2**20
+_MEMORY_PER_DEPTH_PIXEL = 400
+
+
+def read_photos(context: StageContext) -> None:
+    """Decode, check and copy the photos."""
+    from gypsum.capture import read_capture
+
+    capture = read_capture(context.source, context.folder, context.progress, context.threads)
+    for photo in capture.skipped:
+        context.warn(f"{photo.name} was left out: it {photo.reason}.")
+    context.facts.update(photos=len(capture.photos), skipped=len(capture.skipped))
+
+
+def find_features(context: StageContext) -> None:
+    """Distinctive points of every photo."""
+    from gypsum.cameras import detect_features
+
+    photos = context.inputs["photos"]
+    detect_features(
+        Capture.read(photos),
+        photos / "photos",
+        context.folder,
+        long_side=context.settings["feature_side"],
+        threads=context.threads,
+        progress=context.progress,
+    )
+
+
+def match_photos(context: StageContext) -> None:
+    """Which points of two photos are the same."""
+    from gypsum.cameras import match_features
+
+    match_features(
+        Capture.read(context.inputs["photos"]),
+        context.inputs["features"],
+        context.folder,
+        threads=context.threads,
+        progress=context.progress,
+    )
+
+
+def find_cameras(context: StageContext) -> None:
+    """Where each photo was taken, in the scan's common frame."""
+    from gypsum.cameras import estimate_cameras
+
+    photos = context.inputs["photos"]
+    capture = Capture.read(photos)
+    model = estimate_cameras(
+        capture,
+        context.inputs["matches"],
+        context.folder,
+        threads=context.threads,
+        progress=context.progress,
+    )
+    model.write(context.folder / "sparse")
+
+
+def undistort_photos(context: StageContext) -> None:
+    """Photos without lens distortion, as a COLMAP dense workspace."""
+    from gypsum.dense import undistort
+    from gypsum.scene import SparseModel
+
+    undistort(
+        SparseModel.read(context.inputs["cameras"] / "sparse"),
+        context.inputs["photos"] / "photos",
+        context.folder,
+        threads=context.threads,
+        progress=context.progress,
+    )
+
+
+def estimate_depth(context: StageContext) -> None:
+    """How far away every pixel is; the folder becomes a complete COLMAP dense workspace."""
+    from gypsum.dense import choose_neighbors, estimate_depth_maps
+    from gypsum.scene import SparseModel
+
+    undistorted = context.inputs["undistort"]
+    for name in ("images", "sparse"):
+        _link(context.folder / name, undistorted / name)
+    views = _views(context)
+    neighborhoods = choose_neighbors(SparseModel.read(undistorted / "sparse"), views)
+    estimate_depth_maps(
+        views,
+        neighborhoods,
+        context.folder,
+        long_side=context.settings["depth_side"],
+        threads=context.threads,
+        progress=context.progress,
+    )
+    context.facts["depth_maps"] = len(views)
+
+
+def fuse_depth(context: StageContext) -> None:
+    """One cloud of all the depth maps."""
+    from gypsum.dense import fuse
+    from gypsum.formats.ply import write_cloud
+
+    cloud = fuse(
+        _views(context), context.inputs["depth"], threads=context.threads, progress=context.progress
+    )
+    write_cloud(context.folder / "cloud.ply", cloud)
+    context.facts["points"] = len(cloud)
+
+
+def build_surface(context: StageContext) -> None:
+    """A surface through the cloud, in full detail."""
+    from gypsum.formats.ply import read_cloud, write_mesh
+    from gypsum.surface import reconstruct_surface
+
+    mesh = reconstruct_surface(
+        read_cloud(context.inputs["fusion"] / "cloud.ply"),
+        _views(context),
+        threads=context.threads,
+        progress=context.progress,
+    )
+    write_mesh(context.folder / "mesh.ply", mesh)
+    context.facts["faces"] = len(mesh.faces)
+
+
+def simplify_surface(context: StageContext) -> None:
+    """The surface with as many triangles as asked for."""
+    from gypsum.formats.ply import read_mesh, write_mesh
+    from gypsum.surface import simplify
+
+    mesh = simplify(read_mesh(context.inputs["surface"] / "mesh.ply"), context.settings["faces"])
+    write_mesh(context.folder / "mesh.ply", mesh, normals=True)
+    context.facts["faces"] = len(mesh.faces)
+
+
+def paint_texture(context: StageContext) -> None:
+    """The photos' colours on the surface."""
+    from gypsum.formats.ply import read_mesh
+    from gypsum.formats.textured import write_textured
+    from gypsum.texture import bake_texture
+
+    model, facts = bake_texture(
+        read_mesh(context.inputs["simplify"] / "mesh.ply"),
+        _views(context),
+        context.settings["texture"],
+        threads=context.threads,
+        progress=context.progress,
+    )
+    write_textured(context.folder, model)
+    context.facts.update(facts.as_dict())
+
+
+def export_models(context: StageContext) -> None:
+    """The model in every format asked for."""
+    from gypsum.formats import FORMATS, write_model
+    from gypsum.formats.textured import read_textured
+
+    model = read_textured(context.inputs["texture"])
+    formats = context.settings["formats"]
+    files = []
+    for done, name in enumerate(formats):
+        context.progress(done / len(formats), f"writing {FORMATS[name].name}")
+        path = context.folder / "models" / f"{context.settings['name']}{FORMATS[name].suffix}"
+        written = write_model(path, model, name)
+        size = sum(file.stat().st_size for file in written)
+        files.append({"name": f"models/{path.name}", "format": name, "bytes": size})
+    context.facts["files"] = files
+
+
+def draw_previews(context: StageContext) -> None:
+    """Pictures of the model from all around, and of the cameras around the cloud."""
+    from gypsum.formats.ply import read_cloud
+    from gypsum.formats.textured import read_textured
+    from gypsum.report import write_previews
+    from gypsum.scene import SparseModel
+
+    write_previews(
+        context.folder / "previews",
+        read_textured(context.inputs["texture"]),
+        read_cloud(context.inputs["fusion"] / "cloud.ply"),
+        SparseModel.read(context.inputs["cameras"] / "sparse"),
+        _views(context),
+        progress=context.progress,
+    )
+
+
+def write_scan_report(context: StageContext) -> None:
+    """What the stages found out, for people and programs."""
+    from gypsum.pipelines.findings import collect
+    from gypsum.report import write_report
+
+    write_report(context.folder, collect(context), context.inputs.get("previews"))
+
+
+def _views(context: StageContext) -> list[View]:
+    from gypsum.dense import read_views
+
+    return read_views(context.inputs["undistort"])
+
+
+def _link(path: Path, target: Path) -> None:
+    """A relative link, so that a workspace can be moved."""
+    path.unlink(missing_ok=True)
+    path.symlink_to(os.path.relpath(target, path.parent))
+
+
+def disk_needed(photos: int, settings: Settings) -> int:
+    """Bytes that a scan's workspace may take."""
+    pixels = settings["depth_side"] ** 2 * 3 // 4
+    return _DISK_FOR_RESULTS + photos * (_DISK_PER_PHOTO + pixels * _DISK_PER_DEPTH_PIXEL)
+
+
+def memory_needed(settings: Settings) -> int:
+    """Bytes without which a scan does not get through."""
+    pixels = settings["depth_side"] ** 2 * 3 // 4
+    return _MEMORY_BASE + pixels * _MEMORY_PER_DEPTH_PIXEL
+
+
+_HERE = "gypsum.pipelines.photo"
+
+_EVERYTHING = (
+    "photos", "features", "matches", "cameras", "undistort", "depth", "fusion", "surface",
+    "simplify", "texture", "export", "previews",
+)  # fmt: skip
+
+PHOTO_SCAN = Pipeline(
+    "photo",
+    (
+        Stage(
+            "photos",
+            "Reading the photos",
+            f"{_HERE}:read_photos",
+            "cameras",
+            cost=5,
+        ),
+        Stage(
+            "features",
+            "Finding details in the photos",
+            f"{_HERE}:find_features",
+            "cameras",
+            needs=("photos",),
+            settings=("feature_side",),
+            cost=20,
+        ),
+        Stage(
+            "matches",
+            "Finding the same details in other photos",
+            f"{_HERE}:match_photos",
+            "cameras",
+            needs=("photos", "features"),
+            cost=60,
+        ),
+        Stage(
+            "cameras",
+            "Finding where the photos were taken",
+            f"{_HERE}:find_cameras",
+            "cameras",
+            needs=("photos", "features", "matches"),
+            publishes=("sparse",),
+            cost=40,
+        ),
+        Stage(
+            "undistort",
+            "Removing the lens's distortion",
+            f"{_HERE}:undistort_photos",
+            "dense",
+            needs=("photos", "cameras"),
+            cost=5,
+        ),
+        Stage(
+            "depth",
+            "Measuring distances in the photos",
+            f"{_HERE}:estimate_depth",
+            "dense",
+            needs=("undistort",),
+            settings=("depth_side",),
+            cost=400,
+        ),
+        Stage(
+            "fusion",
+            "Joining the distances to points in space",
+            f"{_HERE}:fuse_depth",
+            "dense",
+            needs=("undistort", "depth"),
+            publishes=("cloud.ply",),
+            cost=20,
+        ),
+        Stage(
+            "surface",
+            "Laying a surface through the points",
+            f"{_HERE}:build_surface",
+            "surface",
+            needs=("undistort", "fusion"),
+            cost=60,
+        ),
+        Stage(
+            "simplify",
+            "Simplifying the surface",
+            f"{_HERE}:simplify_surface",
+            "surface",
+            needs=("surface",),
+            settings=("faces", "fill_holes"),
+            publishes=("mesh.ply",),
+            cost=5,
+        ),
+        Stage(
+            "texture",
+            "Painting the surface with the photos",
+            f"{_HERE}:paint_texture",
+            "texture",
+            needs=("undistort", "simplify"),
+            settings=("texture",),
+            cost=60,
+        ),
+        Stage(
+            "export",
+            "Writing the model",
+            f"{_HERE}:export_models",
+            "files",
+            needs=("texture",),
+            settings=("name", "formats"),
+            publishes=("models",),
+            cost=5,
+        ),
+        Stage(
+            "previews",
+            "Drawing pictures of the model",
+            f"{_HERE}:draw_previews",
+            "files",
+            needs=("cameras", "undistort", "fusion", "texture"),
+            publishes=("previews",),
+            cost=15,
+        ),
+        Stage(
+            "report",
+            "Writing the report",
+            f"{_HERE}:write_scan_report",
+            "files",
+            needs=_EVERYTHING,
+            settings=("name", "until", "quality"),
+            publishes=("report.json", "report.html"),
+            cost=1,
+            always=True,
+        ),
+    ),
+)

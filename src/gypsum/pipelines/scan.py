@@ -1,0 +1,264 @@
+"""``gypsum.scan``: from what a person brings and asks for to a model where they want it."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic.fields import FieldInfo
+
+from gypsum._version import __version__
+from gypsum.capture import capture_digest, find_photos
+from gypsum.errors import InputError
+from gypsum.formats import FORMATS, format_of
+from gypsum.options import ScanOptions, Settings, scan_options
+from gypsum.pipelines.photo import PHOTO_SCAN, disk_needed, memory_needed
+from gypsum.workspace import Limits, Listener, Source, Step, Workspace, plan, run_pipeline
+from gypsum.workspace.events import RunFinished, ignore
+from gypsum.workspace.folder import copy, read_json, write_json
+from gypsum.workspace.resources import check_disk, check_memory, check_writable, cores
+
+#: What a run was asked for, for ``gypsum stages``.
+SCAN_FILE = "scan.json"
+
+#: The model's name when no output is named, and its format.
+_DEFAULT_NAME, _DEFAULT_FORMAT = "model", "glb"
+
+StrPath = str | os.PathLike[str]
+
+
+@dataclass(frozen=True)
+class ScanResult:
+    """Where a scan's results are. Parts that ``until`` left out are missing or empty."""
+
+    models: tuple[Path, ...]
+    """The model in every format asked for, the output's first."""
+    workspace: Path
+    """The folder with all that was made on the way."""
+    previews: tuple[Path, ...]
+    report_html: Path | None
+    report: dict[str, Any]
+    """The content of ``report.json``."""
+
+    @property
+    def model(self) -> Path | None:
+        """The model that was asked for first."""
+        return self.models[0] if self.models else None
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where the models go."""
+
+    folder: Path | None
+    """None: they stay in the workspace."""
+    name: str
+    formats: tuple[str, ...]
+
+
+def scan(
+    inputs: StrPath | Sequence[StrPath],
+    output: StrPath | None = None,
+    *,
+    progress: Listener | None = None,
+    **options: Any,
+) -> ScanResult:
+    """Turn photos into a textured 3D model.
+
+    Args:
+        inputs: folders, photos or zip files.
+        output: the model to write, for example ``"vase.glb"``; its suffix chooses the format.
+        progress: called with every :class:`gypsum.workspace.Event`; when it raises, the scan stops.
+        options: see the signature; ``docs/options.md`` explains each.
+
+    Returns:
+        Where the model, its previews and the report are.
+
+    Raises:
+        InputError: the input or an option can't be used.
+        ReconstructionError: no model could be made of the photos.
+        ResourceError: disk or memory ended; the next call goes on from there.
+
+    Stages run in processes of their own, so a script needs no ``__main__`` guard.
+    """
+    began = time.monotonic()
+    listener = progress or ignore
+    paths = [Path(inputs)] if isinstance(inputs, str | os.PathLike) else [*map(Path, inputs)]
+    asked = scan_options({"output": output, **options})
+    workspace, target = locate(asked)
+    limits = _check(paths, asked, workspace, target)
+    source = Source(capture_digest(paths), tuple(paths))
+    _remember(workspace, source, asked)
+    run_pipeline(
+        PHOTO_SCAN, workspace, source, _settings(asked, target), limits, asked.until, listener
+    )
+    result = _result(workspace, _deliver(workspace, target) if asked.until is None else ())
+    listener(_finished(result, time.monotonic() - began))
+    return result
+
+
+def _signature() -> inspect.Signature:
+    """The options as keyword arguments, from the one place where they are declared."""
+    fixed = [p for p in inspect.signature(scan).parameters.values() if p.name != "options"]
+    keywords = [
+        inspect.Parameter(
+            name, inspect.Parameter.KEYWORD_ONLY, default=info.default, annotation=_accepted(info)
+        )
+        for name, info in ScanOptions.model_fields.items()
+        if name != "output"
+    ]
+    return inspect.Signature([*fixed, *keywords], return_annotation=ScanResult)
+
+
+def _accepted(info: FieldInfo) -> Any:
+    """The annotation for people: without the parsing, with the text that it parses."""
+    text = str(info.annotation)
+    if "BeforeValidator" in text:
+        return int | str | None
+    return info.annotation
+
+
+scan.__signature__ = _signature()  # type: ignore[attr-defined]
+
+
+def locate(options: ScanOptions) -> tuple[Workspace, Target]:
+    """The workspace and the place of the models, from what was asked."""
+    output = options.output
+    if output is None and options.workspace is None:
+        raise InputError("Say where the model goes, for example with -o vase.glb.")
+    formats = list(options.format)
+    if output is not None and (output.suffix or not formats):
+        formats.insert(0, format_of(output))
+    for name in formats:
+        if name not in FORMATS:
+            raise InputError(f"There is no format {name}; the formats are {', '.join(FORMATS)}.")
+    if output is not None and output.is_dir():
+        raise InputError(f"{output} is a folder; name the model in it, like {output / 'vase.glb'}.")
+    unique = tuple(dict.fromkeys(formats or [_DEFAULT_FORMAT]))
+    target = Target(
+        output.parent if output is not None else None,
+        output.stem if output is not None else _DEFAULT_NAME,
+        unique,
+    )
+    folder = options.workspace or (output or Path()).with_suffix(".gypsum")
+    return Workspace(folder), target
+
+
+def _check(
+    paths: Sequence[Path], options: ScanOptions, workspace: Workspace, target: Target
+) -> Limits:
+    """Everything that can be known to be wrong before the work begins, in the first seconds."""
+    if not paths:
+        raise InputError("Say which photos to use: a folder, photo files or a zip.")
+    photos = find_photos(paths)
+    if target.folder is not None and options.until is None:
+        check_writable(target.folder, "the output's folder")
+        _check_not_among_photos(paths, target)
+    check_writable(workspace.root, "the workspace")
+    settings = _settings(options, target)
+    check_disk(workspace.root, disk_needed(len(photos), settings))
+    memory = check_memory(options.memory, memory_needed(settings))
+    return Limits(cores(options.threads), memory)
+
+
+def _check_not_among_photos(paths: Sequence[Path], target: Target) -> None:
+    """A texture file beside the model would be taken for a photo in the next run."""
+    assert target.folder is not None
+    folder = target.folder.resolve()
+    for path in paths:
+        if path.is_dir() and folder.is_relative_to(path.resolve()) and _has_pictures(target):
+            raise InputError(
+                f"{target.name} would put its texture among the photos in {path}; "
+                "choose another folder for it, or the format glb."
+            )
+
+
+def _has_pictures(target: Target) -> bool:
+    return any(FORMATS[name].has_texture and name != "glb" for name in target.formats)
+
+
+def _settings(options: ScanOptions, target: Target) -> Settings:
+    return {
+        **options.settings(),
+        "name": target.name,
+        "formats": list(target.formats),
+        "until": options.until,
+    }
+
+
+def _remember(workspace: Workspace, source: Source, options: ScanOptions) -> None:
+    write_json(
+        workspace.root / SCAN_FILE,
+        {
+            "version": __version__,
+            "inputs": [str(path.absolute()) for path in source.paths],
+            "digest": source.digest,
+            "options": options.model_dump(mode="json"),
+        },
+    )
+
+
+def inspect_workspace(folder: StrPath, **options: Any) -> list[Step]:
+    """What a workspace holds, and what would run again if the last scan were repeated.
+
+    Args:
+        folder: the workspace.
+        options: options that would differ from the last scan's.
+    """
+    workspace = Workspace(Path(folder))
+    scanned = read_json(workspace.root / SCAN_FILE)
+    if scanned is None:
+        raise InputError(f"{folder} is no workspace of Gypsum: it has no {SCAN_FILE}.")
+    given = {name: value for name, value in options.items() if value is not None}
+    asked = scan_options({**scanned["options"], "workspace": Path(folder), **given})
+    _, target = locate(asked)
+    source = Source(_digest_now(scanned), tuple(map(Path, scanned["inputs"])))
+    return plan(PHOTO_SCAN.until(asked.until), workspace, source, _settings(asked, target))
+
+
+def _digest_now(scanned: dict[str, Any]) -> str:
+    """Of the photos as they are; of the last scan's when they are no longer there."""
+    try:
+        return capture_digest([Path(path) for path in scanned["inputs"]])
+    except InputError:
+        return str(scanned["digest"])
+
+
+def _deliver(workspace: Workspace, target: Target) -> tuple[Path, ...]:
+    """Copy the models from the workspace to where they were asked for."""
+    models = workspace.root / "models"
+    folder = target.folder
+    if folder is not None:
+        for path in sorted(models.iterdir()):
+            copy(path, folder / path.name)
+    return tuple(
+        (folder or models) / f"{target.name}{FORMATS[name].suffix}" for name in target.formats
+    )
+
+
+def _result(workspace: Workspace, models: tuple[Path, ...]) -> ScanResult:
+    root = workspace.root
+    html = root / "report.html"
+    previews = root / "previews"
+    return ScanResult(
+        models=models,
+        workspace=root,
+        previews=tuple(sorted(previews.iterdir())) if previews.is_dir() else (),
+        report_html=html if html.exists() else None,
+        report=read_json(root / "report.json") or {},
+    )
+
+
+def _finished(result: ScanResult, seconds: float) -> RunFinished:
+    return RunFinished(
+        seconds=round(seconds, 1),
+        workspace=str(result.workspace),
+        models=[str(path) for path in result.models],
+        previews=[str(path) for path in result.previews],
+        report=None if result.report_html is None else str(result.report_html),
+    )
