@@ -1,0 +1,152 @@
+// Kernels of the texture stage. Plain pointers, no Python.
+//
+// Pictures are row-major with the centre of the top-left pixel at (0.5, 0.5). A triangle mesh is
+// `faces` (F, 3) over per-vertex arrays. The candidates of a face are a slice of flat arrays:
+// those of face f are first[f] .. first[f + 1], ordered by view.
+//
+// All results are independent of the number of threads.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace gypsum::texture {
+
+// The atlas under work holds sRGB-encoded colour in fixed point, with room below 0 and above 1 for
+// what the seam corrections do before the final rounding.
+inline constexpr float kOne = 8192.0f;
+
+// --- visibility.cpp ---------------------------------------------------------------------------
+
+// Depth of the nearest surface at each pixel centre, infinity where there is none.
+// A face with a vertex at or behind the camera is not drawn.
+void draw_depth(const float* pixels, const float* depth, const std::int32_t* faces,
+                std::size_t face_count, int width, int height, int threads, float* out);
+
+struct Photo {
+  const std::uint8_t* rgb;  // (height, width, 3) sRGB
+  const float* surface;     // (height, width) what draw_depth gave
+  int width, height;
+};
+
+struct ScoreOptions {
+  float slack;  // how far behind the drawn surface a point still counts as on it, world units
+  int rim;      // a face nearer than this to an occluding edge, pixels, is a weak candidate
+};
+
+// How well one photo shows each face: 0 not at all, else the gradient magnitude summed over the
+// face's pixels, weighted by the angle; weak candidates (grazing, close behind an edge, half
+// hidden) are scaled down by kWeak. `color` is the mean linear colour.
+inline constexpr float kWeak = 1e-4f;
+void score_faces(const Photo& photo, const float* pixels, const float* depth,
+                 const std::int32_t* faces, const float* cosines, std::size_t face_count,
+                 const ScoreOptions& options, int threads, float* score, float* color);
+
+// --- consistency.cpp --------------------------------------------------------------------------
+
+// Lowers the score of photos that show another colour than most: people, occluders, highlights.
+// colors (N, 3) are perceptual (sRGB-encoded, exposure removed). Returns how many were rejected.
+std::size_t reject_outliers(const std::int64_t* first, const std::int32_t* views,
+                            const float* colors, std::size_t face_count, const std::int32_t* edges,
+                            std::size_t edge_count, int threads, float* score);
+
+// --- labelling.cpp ----------------------------------------------------------------------------
+
+struct Potts {
+  const std::int64_t* first;   // (F + 1)
+  const std::int32_t* labels;  // (N) ascending within a face
+  const float* costs;          // (N)
+  const std::int32_t* edges;   // (E, 2) neighbouring faces
+  const float* weights;        // (E) cost of different labels
+  std::size_t faces, edge_count;
+};
+
+struct Energy {
+  double found, bound;
+};
+
+// Sequential tree-reweighted message passing (Kolmogorov 2006) over candidate lists; `out` (F) gets
+// labels, -1 for faces without candidates. `order` (F) is the sweep's order.
+Energy label_faces(const Potts& problem, const std::int32_t* order, int iterations,
+                   std::int32_t* out);
+
+// Moves whole connected patches to a neighbour's label wherever that lowers the energy, with
+// `patch_cost` charged for each patch. Returns the number of moves.
+std::size_t merge_patches(const Potts& problem, double patch_cost, std::int32_t* labels);
+
+// --- packing.cpp ------------------------------------------------------------------------------
+
+struct Placement {
+  std::int32_t x, y;  // texels that the chart's own origin moves to
+  std::int32_t turned;  // 1: turned by 90 degrees, (x, y) -> (height - y, x) in chart coordinates
+};
+
+// Bottom-left packing of irregular charts on a grid of `cell` texels. corners (F, 3, 2) are each
+// chart's own texel coordinates, from (0, 0); faces of chart c are first[c] .. first[c + 1].
+// Charts keep 2 * padding texels between them. False when they don't fit.
+bool pack_charts(const float* corners, const std::int64_t* first, std::size_t chart_count,
+                 int size, int cell, int padding, int threads, Placement* out);
+
+// --- atlas.cpp --------------------------------------------------------------------------------
+
+struct Charts {
+  const float* uvs;              // (T, 2) texels, x right, y down
+  const std::int32_t* uv_faces;  // (F, 3)
+  const std::int32_t* order;     // faces sorted by chart
+  const std::int64_t* first;     // (C + 1) into order
+  std::size_t count;
+};
+
+// Which face paints each texel: face when inside, -2 - face in the padding, -1 elsewhere.
+void draw_owners(const Charts& charts, const std::uint8_t* border, int size, int padding,
+                 int threads, std::int32_t* owners);
+
+struct Pinhole {
+  float fx, fy, cx, cy;
+};
+
+// Paints the chosen charts from one photo: texel -> point on the face -> pixel (perspective-correct).
+// curves (3, 4096) map sRGB-encoded colour to itself with the photo's gain; `samples` squared
+// sub-samples per texel are averaged in linear light when the photo is finer than the atlas.
+void paint_charts(const Charts& charts, const std::int64_t* chosen, std::size_t chosen_count,
+                  const std::int32_t* owners, const std::int32_t* faces, const float* camera_points,
+                  const Pinhole& camera, const std::uint8_t* rgb, int width, int height,
+                  const float* curves, int samples, int size, int padding, int threads,
+                  std::int16_t* atlas);
+
+// Adds to every painted texel the colour interpolated between its face's corners; colors (T, 3).
+void add_colors(const float* uvs, const std::int32_t* uv_faces, const std::int32_t* owners,
+                const float* colors, int size, int threads, std::int16_t* atlas);
+
+// Colours (N, 3) at positions (N, 2) in texels, bilinear.
+void sample_atlas(const std::int16_t* atlas, int size, const float* positions, std::size_t count,
+                  int threads, float* colors);
+
+// The finished atlas: rounded to 8 bits, and everything no chart paints filled from around it by
+// push and pull, so that mip-maps see no foreign colour.
+void finish_atlas(const std::int16_t* atlas, const std::int32_t* owners, int size, int threads,
+                  std::uint8_t* out);
+
+// --- seams.cpp --------------------------------------------------------------------------------
+
+// Colour steps along seams (E, 2 sides, 2 ends, 2): mean of side 1 minus side 0 weighted towards
+// each end, as steps (E, 2, 3).
+void measure_seams(const std::int16_t* atlas, int size, const float* seams, std::size_t seam_count,
+                   int threads, float* steps);
+
+// Poisson levelling: the texels at a seam meet half way, and the change fades harmonically over
+// `reach` texels into the chart while the picture's own gradients are kept.
+void level_seams(const float* seams, std::size_t seam_count, const std::int32_t* owners,
+                 const std::int32_t* chart_of_face, int size, int reach, int iterations,
+                 int threads, std::int16_t* atlas);
+
+// --- solve.cpp --------------------------------------------------------------------------------
+
+// Conjugate gradients with Jacobi preconditioning for a symmetric positive definite matrix in CSR
+// form and three right-hand sides (N, 3). Returns the largest relative residual.
+double solve_spd(const std::int64_t* first, const std::int32_t* columns, const double* values,
+                 std::size_t count, const double* rhs, int iterations, double tolerance,
+                 int threads, double* x);
+
+}  // namespace gypsum::texture

@@ -1,0 +1,120 @@
+"""Which photos show which faces, how well, and in what colour."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gypsum.native import _texture
+from gypsum.scene import Mesh, Progress, View
+from gypsum.texture.color import encoded
+from gypsum.texture.photos import stream
+from gypsum.texture.topology import Edges, smooth_face_normals
+
+JUDGING_SIDE = 2048
+"""Photos are judged at this long side at most: scores are sums over pixels, and enough here."""
+MOST_CANDIDATES = 20
+"""Photos kept for each face: more never win, and cost memory."""
+RIM = 1 / 640
+"""Width of the doubtful rim beside an occluding edge, share of the long side: about what a mesh
+from photos is wrong by."""
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The photos that may paint each face, sorted by photo within a face."""
+
+    first: NDArray[np.int64]
+    """(F + 1,) where the candidates of each face begin."""
+    views: NDArray[np.int32]
+    """(N,) index of the view."""
+    scores: NDArray[np.float32]
+    """(N,) quality; the scale differs from face to face."""
+    colors: NDArray[np.float32]
+    """(N, 3) mean colour of the face in the photo, linear light."""
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """(F,) candidates of each face."""
+        return np.diff(self.first)
+
+    @property
+    def faces(self) -> NDArray[np.int32]:
+        """(N,) the face of each candidate."""
+        return np.repeat(np.arange(len(self.first) - 1, dtype=np.int32), self.counts)
+
+    def select(self, keep: NDArray[np.bool_]) -> Candidates:
+        """Those chosen by a mask (N,)."""
+        counts = np.bincount(self.faces[keep], minlength=len(self.first) - 1)
+        first = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        return Candidates(first, self.views[keep], self.scores[keep], self.colors[keep])
+
+
+def find_candidates(
+    mesh: Mesh, views: Sequence[View], threads: int, progress: Progress
+) -> Candidates:
+    """Judge every face in every photo."""
+    normals = smooth_face_normals(mesh)
+    centers = mesh.vertices[mesh.faces].mean(axis=1)
+    edges = mesh.vertices[mesh.faces] - mesh.vertices[mesh.faces[:, [1, 2, 0]]]
+    slack = 0.5 * float(np.median(np.linalg.norm(edges, axis=2)))
+    found = []
+    small = [view.limited(JUDGING_SIDE) for view in views]
+    for number, (view, picture) in enumerate(stream(small)):
+        progress(number / len(views), "finding out which photo shows what")
+        toward = (view.center - centers).astype(np.float32)
+        cosines = np.einsum("fi,fi->f", normals, toward) / np.linalg.norm(toward, axis=1)
+        pixels, depth = (part.astype(np.float32) for part in view.project(mesh.vertices))
+        pixels[depth <= 0] = 0
+        surface = _texture.draw_depth(pixels, depth, mesh.faces, view.width, view.height, threads)
+        rim = max(1, round(RIM * max(view.width, view.height)))
+        scores, colors = _texture.score_faces(
+            picture, surface, pixels, depth, mesh.faces, cosines, slack, rim, threads
+        )
+        # Scores count pixels: those of a photo that was shrunk stand for more.
+        scores *= np.float32(views[number].width / view.width) ** 2
+        seen = np.flatnonzero(scores > 0).astype(np.int32)
+        found.append((seen, scores[seen], colors[seen]))
+    return _limited(_sorted(len(mesh.faces), found))
+
+
+def _sorted(
+    faces: int,
+    found: Sequence[tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]],
+) -> Candidates:
+    """Per-view lists turned into per-face lists."""
+    face = np.concatenate([seen for seen, _, _ in found])
+    view = np.repeat(np.arange(len(found), dtype=np.int32), [len(seen) for seen, _, _ in found])
+    order = np.argsort(face, kind="stable")
+    first = np.concatenate([[0], np.cumsum(np.bincount(face, minlength=faces))]).astype(np.int64)
+    scores = np.concatenate([score for _, score, _ in found])
+    colors = np.concatenate([color for _, _, color in found])
+    return Candidates(first, view[order], scores[order], colors[order])
+
+
+def _limited(candidates: Candidates) -> Candidates:
+    """Only the best of each face."""
+    faces = candidates.faces
+    order = np.lexsort((candidates.views, -candidates.scores, faces))
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order)) - candidates.first[faces[order]]
+    return candidates.select(rank < MOST_CANDIDATES)
+
+
+def reject_intruders(
+    candidates: Candidates, gains: NDArray[np.float64], edges: Edges, threads: int
+) -> tuple[Candidates, int]:
+    """Make photos unlikely where they disagree with the others: people, occluders, highlights.
+
+    ``gains`` (V, 3) equalise the photos. As Waechter 2014, section 3, but with the median and the
+    median deviation, which a minority can't pull towards itself.
+    """
+    scores = candidates.scores.copy()
+    even = encoded(candidates.colors * gains[candidates.views])
+    rejected = _texture.reject_outliers(
+        candidates.first, candidates.views, even, edges.faces, scores, threads
+    )
+    return replace(candidates, scores=scores), rejected
