@@ -12,9 +12,13 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+import typer
 from packaging.requirements import Requirement
 
 import gypsum
+from gypsum.cli.app import app
+from gypsum.formats import FORMATS
+from gypsum.pipelines.photo import PHOTO_SCAN
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
@@ -137,6 +141,37 @@ def test_help_of_the_makefile_names_every_target() -> None:
 def test_import_needs_no_native_library_that_may_abort() -> None:
     code = "import sys, gypsum; sys.exit('pycolmap' in sys.modules or 'cv2' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_guide_shows_every_command() -> None:
+    guide = (CHECKOUT / "docs" / "guide.md").read_text()
+    for command in typer.main.get_group(app).commands:
+        assert f"gypsum {command} " in guide, f"docs/guide.md says nothing about gypsum {command}"
+
+
+def test_every_format_is_documented() -> None:
+    page = (CHECKOUT / "docs" / "workspace.md").read_text()
+    for name in FORMATS:
+        assert f"| `{name}` |" in page, f"docs/workspace.md says nothing about {name}"
+
+
+def test_every_stage_is_documented() -> None:
+    page = (CHECKOUT / "docs" / "architecture.md").read_text()
+    for stage in PHOTO_SCAN.stages:
+        assert f"\n| {stage.name} |" in page, f"docs/architecture.md lacks the stage {stage.name}"
+
+
+def test_every_kernel_family_is_documented_and_typed() -> None:
+    page = (CHECKOUT / "docs" / "architecture.md").read_text()
+    for family in (path.parent.name for path in (CHECKOUT / "native").glob("*/CMakeLists.txt")):
+        assert f"\n| {family} |" in page, f"docs/architecture.md lacks native/{family}"
+        assert (CHECKOUT / "src" / "gypsum" / "native" / f"_{family}.pyi").exists()
+
+
+def test_kernels_run_on_every_processor() -> None:
+    """Only marked sources may use more than the baseline of the architecture."""
+    for path in [CHECKOUT / "CMakeLists.txt", *(CHECKOUT / "native").glob("*/CMakeLists.txt")]:
+        assert "-march" not in path.read_text(), f"{path} builds for one kind of processor"
 
 
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
