@@ -1,0 +1,303 @@
+"""Drawing meshes without a graphics card."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from gypsum.formats.colors import sample_atlas
+from gypsum.formats.corners import unit_normals
+from gypsum.native._render import rasterize
+from gypsum.scene import Mesh, TexturedMesh, View
+
+Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
+UInt8 = NDArray[np.uint8]
+
+_ROWS_AT_ONCE = 64
+"""Rows shaded together: bounds the memory for the colours of large pictures."""
+
+_COARSEST_LEVEL = 3
+"""Atlases are padded around their charts by some texels; coarser levels would mix charts."""
+
+_CLAY = np.array([226, 217, 205], np.float32)
+_BACK = np.array([120, 52, 48], np.float32)
+_PLAIN = np.array([190, 190, 190], np.uint8)
+
+_KEY_LIGHT = np.array([-0.5, -0.6, -0.62])
+_FILL_LIGHT = np.array([0.75, 0.05, -0.65])
+
+
+class Shading(StrEnum):
+    """What a picture of a mesh shows."""
+
+    TEXTURE = "texture"
+    """Its colours as they are, unlit."""
+    CLAY = "clay"
+    """Its shape, lit from the upper left, with darker hollows; the surface's back is dark red."""
+    NORMALS = "normals"
+    """Its orientation: camera x, y, z as red, green, blue."""
+
+
+@dataclass(frozen=True)
+class Ball:
+    """The part of the world that is drawn."""
+
+    center: Float64
+    """(3,) world."""
+    radius: float
+
+
+@dataclass(frozen=True)
+class Eye:
+    """A pinhole that need not belong to a photo; frames and pixels as in ``View``."""
+
+    width: int
+    height: int
+    K: Float64
+    R: Float64
+    t: Float64
+
+    @classmethod
+    def of(cls, view: View) -> Eye:
+        """A photo's own."""
+        return cls(view.width, view.height, view.K, view.R, view.t)
+
+    @classmethod
+    def looking(cls, place: Float64, target: Float64, width: int, height: int, field: float) -> Eye:
+        """From ``place`` to ``target``, Z up; ``field`` of view over the shorter side, radians."""
+        forward = (target - place) / np.linalg.norm(target - place)
+        up = np.array([0.0, 0.0, 1.0]) if abs(forward[2]) < 0.999 else np.array([0.0, 1.0, 0.0])
+        right = np.cross(forward, up)
+        right /= np.linalg.norm(right)
+        R = np.stack([right, np.cross(forward, right), forward])
+        focal = min(width, height) / 2 / np.tan(field / 2)
+        K = np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]])
+        return cls(width, height, K, R, -R @ place)
+
+    def scaled(self, factor: int) -> Eye:
+        """The same picture with ``factor`` times as many pixels along each side."""
+        K = self.K.copy()
+        K[:2] *= factor
+        return replace(self, width=self.width * factor, height=self.height * factor, K=K)
+
+    def project(self, points: NDArray[np.floating]) -> tuple[Float64, Float64]:
+        """World points (N, 3) to pixels (N, 2) and depths (N,)."""
+        camera = np.asarray(points, np.float64) @ self.R.T + self.t
+        with np.errstate(divide="ignore", invalid="ignore"):
+            pixels = camera[:, :2] / camera[:, 2:]
+        pixels = pixels * (self.K[0, 0], self.K[1, 1]) + (self.K[0, 2], self.K[1, 2])
+        return pixels, camera[:, 2]
+
+
+@dataclass(frozen=True)
+class _Fragments:
+    """What each sample shows: ``rasterize``'s result."""
+
+    face: NDArray[np.int32]
+    weights: Float32
+    depth: Float32
+
+
+class Renderer:
+    """Draws one model many times; what doesn't depend on the camera is worked out once."""
+
+    def __init__(self, model: TexturedMesh | Mesh, threads: int = 0) -> None:
+        self.mesh = model.mesh if isinstance(model, TexturedMesh) else model
+        self._textured = model if isinstance(model, TexturedMesh) else None
+        self._threads = threads
+        self._normals = unit_normals(self.mesh)
+        self._faces = np.ascontiguousarray(self.mesh.faces, np.int32)
+        if self._textured is not None:
+            self._levels = _pyramid(self._textured.atlas)
+            self._texels = _texels_per_area(self._textured)
+
+    def render(
+        self,
+        eye: Eye,
+        shading: Shading = Shading.TEXTURE,
+        supersample: int = 2,
+        ball: Ball | None = None,
+    ) -> UInt8:
+        """The picture (height, width, 4), sRGB and straight alpha, 0 where there is no surface."""
+        fine = eye.scaled(supersample)
+        fragments = self._rasterize(fine, ball)
+        bands = [
+            self._band(fragments, rows, fine, shading, supersample)
+            for rows in _bands(fine.height, _ROWS_AT_ONCE * supersample)
+        ]
+        picture = np.concatenate(bands)
+        if shading is Shading.CLAY:
+            picture[..., :3] *= _openness(fragments.depth, supersample, fine.K[0, 0])
+        return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
+
+    def depth(self, eye: Eye, ball: Ball | None = None) -> Float32:
+        """Depth (height, width) at the pixels' centres, 0 where there is no surface."""
+        return self._rasterize(eye, ball).depth
+
+    def _rasterize(self, eye: Eye, ball: Ball | None) -> _Fragments:
+        vertices = self.mesh.vertices.astype(np.float64) @ eye.R.T + eye.t
+        center = np.zeros(3) if ball is None else eye.R @ ball.center + eye.t
+        return _Fragments(
+            *rasterize(
+                np.ascontiguousarray(vertices, np.float32),
+                self._faces,
+                np.ascontiguousarray(eye.K, np.float64),
+                eye.width,
+                eye.height,
+                center,
+                np.inf if ball is None else ball.radius,
+                self._threads,
+            )
+        )
+
+    def _band(
+        self, fragments: _Fragments, rows: slice, eye: Eye, shading: Shading, supersample: int
+    ) -> Float32:
+        """Averaged colours and alpha of some rows, 0 to 255."""
+        face = fragments.face[rows]
+        hit = face >= 0
+        second, third = fragments.weights[rows][hit].T
+        weights = np.stack([1 - second - third, second, third], axis=1)
+        samples = np.zeros((*face.shape, 4), np.float32)
+        samples[hit, 3] = 255
+        samples[hit, :3] = self._shade(face[hit], weights, fragments.depth[rows][hit], eye, shading)
+        height, width = face.shape[0] // supersample, face.shape[1] // supersample
+        mean: Float32 = samples.reshape(height, supersample, width, supersample, 4).mean(
+            axis=(1, 3)
+        )
+        mean[..., :3] *= 255 / np.maximum(mean[..., 3:], 1)
+        return mean
+
+    def _shade(
+        self, face: NDArray[np.int32], weights: Float32, depth: Float32, eye: Eye, shading: Shading
+    ) -> Float32:
+        """Colours (N, 3), 0 to 255, of samples on faces (N,)."""
+        if shading is Shading.TEXTURE:
+            return self._colors(face, weights, depth, eye)
+        normals = np.einsum("nk,nkd->nd", weights, self._normals[self.mesh.faces[face]])
+        normals = normals @ eye.R.T.astype(np.float32)
+        normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-6)
+        if shading is Shading.NORMALS:
+            return np.asarray((normals * (1, -1, -1) + 1) * 127.5, np.float32)
+        return _clay(normals, self._shows_back(eye)[face])
+
+    def _shows_back(self, eye: Eye) -> NDArray[np.bool_]:
+        """(F,) whether the eye is behind each face."""
+        center = -eye.R.T @ eye.t
+        toward = center - self.mesh.vertices[self.mesh.faces[:, 0]]
+        back: NDArray[np.bool_] = np.einsum("fd,fd->f", self.mesh.face_normals(), toward) < 0
+        return back
+
+    def _colors(
+        self, face: NDArray[np.int32], weights: Float32, depth: Float32, eye: Eye
+    ) -> Float32:
+        model = self._textured
+        if model is not None:
+            uvs = np.einsum("nk,nkd->nd", weights, model.uvs[model.uv_faces[face]])
+            return sample_atlas(self._level(face, depth, eye), uvs).astype(np.float32)
+        if self.mesh.colors is None:
+            return np.broadcast_to(_PLAIN.astype(np.float32), (len(face), 3))
+        corners = self.mesh.colors[self.mesh.faces[face]].astype(np.float32)
+        return np.asarray(np.einsum("nk,nkd->nd", weights, corners), np.float32)
+
+    def _level(self, face: NDArray[np.int32], depth: Float32, eye: Eye) -> UInt8:
+        """The atlas at the size that has about one texel for each sample, against moiré."""
+        if len(face) == 0:
+            return self._levels[0]
+        pixel = depth / eye.K[0, 0]
+        texels = float(np.median(self._texels[face] * pixel * pixel))
+        level = round(0.5 * np.log2(max(texels, 1)))
+        return self._levels[min(level, len(self._levels) - 1)]
+
+
+def render(
+    model: TexturedMesh | Mesh,
+    eye: Eye | View,
+    shading: Shading = Shading.TEXTURE,
+    supersample: int = 2,
+    threads: int = 0,
+) -> UInt8:
+    """One picture of a model, (height, width, 4), sRGB and straight alpha."""
+    eye = Eye.of(eye) if isinstance(eye, View) else eye
+    return Renderer(model, threads).render(eye, shading, supersample)
+
+
+def on_backdrop(picture: UInt8) -> UInt8:
+    """The picture (height, width, 3) in front of a soft, neutral background."""
+    height, width = picture.shape[:2]
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    distance = np.hypot((x / width - 0.5) * width / height, y / height - 0.45)
+    light = 246 - 34 * np.clip(distance, 0, 1) ** 1.5
+    # A trace of noise keeps the gradient from showing bands.
+    light += np.random.default_rng(0).uniform(-0.5, 0.5, light.shape).astype(np.float32)
+    ground = light[..., None] * np.array([1, 0.995, 0.985], np.float32)
+    alpha = picture[..., 3:].astype(np.float32) / 255
+    mixed = np.rint(picture[..., :3] * alpha + ground * (1 - alpha))
+    return np.asarray(mixed, np.uint8)
+
+
+def _bands(height: int, rows: int) -> list[slice]:
+    return [slice(top, min(top + rows, height)) for top in range(0, height, rows)]
+
+
+def _pyramid(atlas: UInt8) -> list[UInt8]:
+    """The atlas at full, half, quarter … size."""
+    levels = [atlas]
+    while len(levels) <= _COARSEST_LEVEL and min(levels[-1].shape[:2]) >= 64:
+        height, width = levels[-1].shape[:2]
+        levels.append(
+            cv2.resize(levels[-1], (width // 2, height // 2), interpolation=cv2.INTER_AREA)
+        )
+    return levels
+
+
+def _texels_per_area(model: TexturedMesh) -> Float32:
+    """(F,) texels of each face for a unit of its area in the world."""
+    a, b, c = (model.mesh.vertices[model.mesh.faces[:, i]].astype(np.float64) for i in range(3))
+    area = np.linalg.norm(np.cross(b - a, c - a), axis=1)
+    p, q, r = (model.uvs[model.uv_faces[:, i]].astype(np.float64) for i in range(3))
+    (ux, uy), (vx, vy) = (q - p).T, (r - p).T
+    texels = np.abs(ux * vy - uy * vx) * model.atlas.shape[0] * model.atlas.shape[1]
+    return (texels / np.maximum(area, 1e-20)).astype(np.float32)
+
+
+def _clay(normals: Float32, back: NDArray[np.bool_]) -> Float32:
+    """Colours (N, 3) of a matt surface under a key light, a fill light and a bright sky."""
+    normals = np.where(back[:, None], -normals, normals)
+    # Light that wraps around the edges, as from large lamps, shows more of the shape than hard
+    # light; interpolated normals may also lean away from a face that is seen at a grazing angle.
+    key = np.clip((normals @ _unit(_KEY_LIGHT) + 0.25) / 1.25, 0, 1)
+    fill = np.clip((normals @ _unit(_FILL_LIGHT) + 0.25) / 1.25, 0, 1)
+    sky = 0.5 - 0.5 * normals[:, 1]
+    light = 0.12 + 0.66 * key + 0.22 * fill + 0.16 * sky
+    colors = np.where(back[:, None], _BACK, _CLAY) * light[:, None]
+    return np.asarray(colors, np.float32)
+
+
+def _unit(vector: Float64) -> Float32:
+    return (vector / np.linalg.norm(vector)).astype(np.float32)
+
+
+def _openness(depth: Float32, supersample: int, focal: float) -> Float32:
+    """Factor (height, width, 1): below 1 where the surface lies behind what surrounds it.
+
+    A blurred depth map less the depth itself tells hollows from ridges (Luft et al. 2006).
+    """
+    depth = depth[supersample // 2 :: supersample, supersample // 2 :: supersample]
+    focal /= supersample
+    hit = (depth > 0).astype(np.float32)
+    hidden = np.zeros_like(depth)
+    for share in (0.004, 0.012, 0.04):
+        sigma = max(0.8, share * max(depth.shape))
+        total = cv2.GaussianBlur(depth * hit, (0, 0), sigma)
+        mean = total / np.maximum(cv2.GaussianBlur(hit, (0, 0), sigma), 1e-3)
+        behind = (depth - mean) / np.maximum(sigma * depth / focal, 1e-12)
+        # What lies far behind is another thing, not a hollow of this one.
+        hidden += np.clip(behind, 0, 1) * np.clip((4 - behind) / 3, 0, 1)
+    factor: Float32 = 1 - 0.3 * hidden * hit
+    return np.asarray(np.clip(factor, 0.25, 1)[..., None], np.float32)
