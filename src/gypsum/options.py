@@ -78,7 +78,7 @@ def parse_bytes(text: object) -> object:
     """``"4GiB"``, ``"800 MB"``, ``"2g"`` or a number to bytes; units are powers of 1024."""
     if not isinstance(text, str):
         return text
-    match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+)\s*([kmgt]?)(i?b)?\s*", text.lower())
+    match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+)\s*([kmgt]?)(i?b|bytes?)?\s*", text.lower())
     if match is None:
         raise ValueError("a size such as 4GiB or 800MiB")
     return int(float(match[1]) * _UNITS[match[2]])
@@ -218,3 +218,66 @@ def extra(info: FieldInfo, name: str) -> str:
     """``unit`` or ``short`` of an option."""
     values = info.json_schema_extra
     return str(values.get(name, "")) if isinstance(values, dict) else ""
+
+
+def reference() -> str:
+    """All options as the Markdown page ``docs/options.md``."""
+    lines = [
+        "# Options",
+        "",
+        "Options of `gypsum scan INPUT... -o OUT` and, under the same names, of `gypsum.scan`.",
+        "This page is made from `gypsum.options`.",
+        "",
+        "| option | values | default | meaning |",
+        "| --- | --- | --- | --- |",
+    ]
+    for name, info in fields().items():
+        spelled = ", ".join(f"`{flag}`" for flag in flags(name, info))
+        default = _default(info.default)
+        lines.append(f"| {spelled} | {_values(info)} | {default} | {info.description} |")
+    lines += [
+        "",
+        "In Python, `format` takes one name or several, `memory` bytes or text, and in place of",
+        "`--json` there is `progress`, a function that is called with every event.",
+        "",
+        "## Quality",
+        "",
+        "What a quality means, for everything that is not asked for by its own option:",
+        "",
+        "| quality | features sought in photos of | depth maps | triangles | texture |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for quality, preset in PRESETS.items():
+        lines.append(
+            f"| `{quality}` | {preset.feature_side} pixels | {preset.depth_side} pixels "
+            f"| {preset.faces:,} | {preset.texture} |"
+        )
+    lines += ["", "Pixels are along the longer side; smaller photos are taken as they are."]
+    return "\n".join([*lines, ""])
+
+
+def flags(name: str, info: FieldInfo) -> list[str]:
+    """How the command line spells an option, ``["--faces", "-n"]``."""
+    short = extra(info, "short")
+    return ["--" + name.replace("_", "-"), *([short] if short else [])]
+
+
+def _default(value: object) -> str:
+    return "" if value is None or value is False or value == () else f"`{value}`"
+
+
+def _values(info: FieldInfo) -> str:
+    """What an option takes, in words."""
+    text = str(info.annotation)
+    for choice in (Quality, TextureSize, Until):
+        if choice.__name__ in text:
+            return ", ".join(f"`{value}`" for value in choice)
+    low, high = limits(info)
+    unit = extra(info, "unit")
+    if high is not None:
+        return f"{low:,} to {high:,} {unit}".strip()
+    if unit:
+        return f"{unit}, as a number or with a unit such as `4GiB`"
+    if info.annotation is bool:
+        return "on or off"
+    return "path" if "Path" in text else "name, repeatable"

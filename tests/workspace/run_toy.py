@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import toy_stages
+
 from gypsum.errors import GypsumError
 from gypsum.workspace import Limits, Source, Workspace, run_pipeline
 

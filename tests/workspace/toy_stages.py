@@ -1,4 +1,4 @@
-"""Small stages with which the runner is tested: they write bytes that depend on all they are given."""
+"""Small stages with which the runner is tested: what they write depends on all they are given."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, TypeVar, Union, cast, get_args, get_origin
 import typer
 from pydantic.fields import FieldInfo
 
-from gypsum.options import extra, fields, limits
+from gypsum.options import fields, flags, limits
 
 _METAVARS: dict[type[Any], str] = {Path: "PATH", int: "N", str: "SIZE", list: "NAME"}
 
@@ -39,12 +39,6 @@ def with_options(names: Iterable[str]) -> Callable[[Command], Command]:
         return command
 
     return decorate
-
-
-def flags(name: str, info: FieldInfo) -> list[str]:
-    """How the option is spelled, ``["--faces", "-n"]``."""
-    short = extra(info, "short")
-    return ["--" + name.replace("_", "-"), *([short] if short else [])]
 
 
 def _parameter(name: str, info: FieldInfo) -> inspect.Parameter:

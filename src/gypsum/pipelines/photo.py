@@ -162,6 +162,7 @@ def paint_texture(context: StageContext) -> None:
         _views(context),
         context.settings["texture"],
         threads=context.threads,
+        memory=context.memory,
         progress=context.progress,
     )
     write_textured(context.folder, model)
