@@ -1,0 +1,377 @@
+"""Camera poses and sparse points from verified matches: incremental mapping, made trustworthy."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import PIL.Image  # noqa: F401  before pycolmap, whose zlib breaks Pillow when it is loaded first
+from numpy.typing import NDArray
+
+from gypsum.cameras.features import in_parallel
+from gypsum.cameras.matches import MIN_MATCHES, SEED
+from gypsum.cameras.pairs import Pair
+from gypsum.cameras.view_graph import ViewGraph, consistent_pairs, pair_errors
+from gypsum.scene import Progress
+
+if TYPE_CHECKING:
+    import pycolmap
+
+Float64 = NDArray[np.float64]
+Matches = NDArray[np.uint32]
+
+#: Cells along the longer side of a photo; matches are weighed by the cells that they touch.
+_GRID = 16
+#: A photo is doubtful when pairs that disagree with its pose outweigh this share of all its pairs.
+_DOUBTFUL = 0.5
+#: Rotations of pairs and poses agree within this, degrees.
+_AGREE = 10.0
+#: When more of the matches than this fit no calibrated geometry, the focal length is not to trust.
+_UNCALIBRATED_SHARE = 0.6
+
+
+@dataclass
+class Scene:
+    """What mapping works on. Photo i has image id i + 1 in the database."""
+
+    names: Sequence[str]
+    cameras: list[pycolmap.Camera]
+    """One per photo; shared objects for shared cameras."""
+    points: list[Float64]
+    """(N, 2) keypoints of each photo."""
+    geometries: dict[Pair, pycolmap.TwoViewGeometry]
+    """Verified pairs."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """Thresholds of one try at mapping."""
+
+    name: str
+    init_inliers: int = 100
+    init_angle: float = 16.0
+    pose_inliers: int = 30
+    pose_ratio: float = 0.25
+
+
+#: COLMAP's own thresholds first; each next try asks for less.
+ATTEMPTS = (
+    Attempt("usual thresholds"),
+    Attempt("lower thresholds", init_inliers=50, init_angle=8.0, pose_inliers=20, pose_ratio=0.15),
+    Attempt("lowest thresholds", init_inliers=25, init_angle=4.0, pose_inliers=12, pose_ratio=0.1),
+)
+
+
+@dataclass
+class Mapped:
+    """The outcome of mapping."""
+
+    model: pycolmap.Reconstruction
+    groups: list[list[str]] = field(default_factory=list)
+    """Names of the photos in every other model, largest first."""
+    doubtful: list[str] = field(default_factory=list)
+    """Photos that were left out because their place contradicts their matches."""
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def read_scene(database_path: Path) -> Scene:
+    """Everything in the database but descriptors and unverified matches."""
+    import pycolmap
+
+    with pycolmap.Database.open(database_path) as database:
+        images = sorted(database.read_all_images(), key=lambda image: image.image_id)
+        cameras = {camera.camera_id: camera for camera in database.read_all_cameras()}
+        points = [
+            np.asarray(database.read_keypoints(image.image_id), np.float64)[:, :2]
+            for image in images
+        ]
+        geometries = {}
+        for number, geometry in zip(*database.read_two_view_geometries(), strict=True):
+            i, j = pycolmap.pair_id_to_image_pair(number)
+            if len(geometry.inlier_matches) >= MIN_MATCHES:
+                geometries[int(i) - 1, int(j) - 1] = geometry
+    return Scene(
+        [image.name for image in images],
+        [cameras[image.camera_id] for image in images],
+        points,
+        geometries,
+    )
+
+
+def has_trusted_focal_lengths(scene: Scene) -> bool:
+    """Whether every camera came with a focal length, and the matches agree with it."""
+    import pycolmap
+
+    if not all(camera.has_prior_focal_length for camera in scene.cameras):
+        return False
+    uncalibrated = int(pycolmap.TwoViewGeometryConfiguration.UNCALIBRATED)
+    total = fit = 0
+    for geometry in scene.geometries.values():
+        total += len(geometry.inlier_matches)
+        fit += len(geometry.inlier_matches) * (geometry.config != uncalibrated)
+    return fit >= (1 - _UNCALIBRATED_SHARE) * total
+
+
+def calibrated_geometries(
+    scene: Scene, cameras: Sequence[pycolmap.Camera], threads: int, progress: Progress
+) -> dict[Pair, pycolmap.TwoViewGeometry]:
+    """The two-view geometries of all pairs again, for cameras that are now known."""
+    import pycolmap
+
+    options = pycolmap.TwoViewGeometryOptions()
+    options.ransac.random_seed = SEED
+    options.compute_relative_pose = True
+
+    def verify(pair: Pair) -> tuple[Pair, pycolmap.TwoViewGeometry]:
+        i, j = pair
+        return pair, pycolmap.estimate_calibrated_two_view_geometry(
+            cameras[i],
+            scene.points[i],
+            cameras[j],
+            scene.points[j],
+            scene.geometries[pair].inlier_matches,
+            options,
+        )
+
+    found = {}
+    work = (partial(verify, pair) for pair in scene.geometries)
+    for done, (pair, geometry) in enumerate(in_parallel(work, threads), start=1):
+        if done % 16 == 0:
+            progress(done / len(scene.geometries), "checking pairs against each other")
+        if len(geometry.inlier_matches) >= MIN_MATCHES:
+            found[pair] = geometry
+    return dict(sorted(found.items()))
+
+
+def view_graph(scene: Scene, geometries: dict[Pair, pycolmap.TwoViewGeometry]) -> ViewGraph:
+    """The pairs with a relative rotation, weighed by how much of both photos they cover.
+
+    Counting covered cells and not matches keeps one small, richly textured thing that repeats from
+    outvoting the rest of the photo. Pairs that fit no calibrated geometry are left out: as the
+    cameras are known, they join different things.
+    """
+    import pycolmap
+
+    uncalibrated = int(pycolmap.TwoViewGeometryConfiguration.UNCALIBRATED)
+    pairs, rotations, weights = [], [], []
+    for (i, j), geometry in sorted(geometries.items()):
+        if geometry.cam2_from_cam1 is None or geometry.config == uncalibrated:
+            continue
+        matches = geometry.inlier_matches
+        pairs.append((i, j))
+        rotations.append(geometry.cam2_from_cam1.rotation.matrix())
+        weights.append(
+            min(
+                covered_cells(scene.points[number][matches[:, side]], scene.cameras[number])
+                for side, number in enumerate((i, j))
+            )
+        )
+    return ViewGraph(
+        len(scene.names),
+        np.array(pairs, np.int64).reshape(-1, 2),
+        np.array(rotations).reshape(-1, 3, 3),
+        np.array(weights, np.float64),
+    )
+
+
+def covered_cells(xy: Float64, camera: pycolmap.Camera) -> int:
+    """How many cells of a grid over the photo hold at least one of the points (N, 2)."""
+    cells = np.floor(xy * (_GRID / max(camera.width, camera.height))).astype(np.int64)
+    return len(np.unique(cells[:, 1] * 4 * _GRID + cells[:, 0]))
+
+
+def map_trustworthy(
+    scene: Scene,
+    database_path: Path,
+    folder: Path,
+    threads: int,
+    progress: Progress,
+) -> Mapped | None:
+    """The largest model, whose poses agree with the pairs they rest on; None when there is none.
+
+    Pairs that can't be true together are dropped before mapping when the focal lengths are known,
+    and otherwise after a first model has found them.
+    """
+    calibrated = has_trusted_focal_lengths(scene)
+    geometries = scene.geometries
+    cameras = scene.cameras
+    facts: dict[str, Any] = {"verified_pairs": len(geometries)}
+    if not calibrated:
+        first = _map_best(scene, set(geometries), cameras, database_path, folder, threads, progress)
+        if first is None:
+            return None
+        cameras = _found_cameras(scene, first.model)
+        geometries = calibrated_geometries(scene, cameras, threads, progress)
+    graph = view_graph(scene, geometries)
+    keep = consistent_pairs(graph)
+    consistent = graph.select(keep)
+    facts["inconsistent_pairs"] = len(scene.geometries) - int(keep.sum())
+    if not calibrated and first is not None and not _doubtful(scene, consistent, first.model):
+        mapped = first
+    else:
+        pairs = {(int(i), int(j)) for i, j in consistent.pairs}
+        best = _map_best(scene, pairs, cameras, database_path, folder, threads, progress)
+        if best is None:
+            return None
+        mapped = best
+        doubtful = _doubtful(scene, consistent, mapped.model)
+        for name in doubtful:
+            _remove(mapped.model, name)
+        mapped.doubtful.extend(doubtful)
+    mapped.facts |= facts
+    return mapped
+
+
+def _doubtful(scene: Scene, consistent: ViewGraph, model: pycolmap.Reconstruction) -> list[str]:
+    """Registered photos whose rotation contradicts most of their consistent pairs."""
+    rotations = np.tile(np.eye(3), (len(scene.names), 1, 1))
+    registered = np.zeros(len(scene.names), np.bool_)
+    for number in model.reg_image_ids():
+        rotations[number - 1] = model.image(number).cam_from_world().rotation.matrix()
+        registered[number - 1] = True
+    edges = consistent.select(registered[consistent.pairs].all(axis=1))
+    doubtful = []
+    wrong = pair_errors(edges, rotations) > _AGREE
+    for _ in range(len(scene.names)):
+        against, total = np.zeros(len(scene.names)), np.zeros(len(scene.names))
+        np.add.at(total, edges.pairs.ravel(), np.repeat(edges.weights, 2))
+        np.add.at(against, edges.pairs.ravel(), np.repeat(edges.weights * wrong, 2))
+        share = against / np.maximum(total, 1e-9)
+        worst = int(share.argmax())
+        if share[worst] <= _DOUBTFUL:
+            break
+        # The worst goes first: its neighbours may be fine without it.
+        doubtful.append(scene.names[worst])
+        stay = (edges.pairs != worst).all(axis=1)
+        edges, wrong = edges.select(stay), wrong[stay]
+    return sorted(doubtful)
+
+
+def _remove(model: pycolmap.Reconstruction, name: str) -> None:
+    image = model.find_image_with_name(name)
+    model.deregister_frame(image.frame_id)
+
+
+def _found_cameras(scene: Scene, model: pycolmap.Reconstruction) -> list[pycolmap.Camera]:
+    """The cameras as the model found them, and as they were where it has none."""
+    seen = {model.image(number).camera_id for number in model.reg_image_ids()}
+    found = {number: camera for number, camera in model.cameras.items() if number in seen}
+    for camera in found.values():
+        camera.has_prior_focal_length = True
+    return [found.get(camera.camera_id, camera) for camera in scene.cameras]
+
+
+def _map_best(
+    scene: Scene,
+    pairs: set[Pair],
+    cameras: Sequence[pycolmap.Camera],
+    database_path: Path,
+    folder: Path,
+    threads: int,
+    progress: Progress,
+) -> Mapped | None:
+    """The attempt that registers most photos; the first that registers all that hang together."""
+    graph = ViewGraph(
+        len(scene.names),
+        np.array(sorted(pairs), np.int64).reshape(-1, 2),
+        np.tile(np.eye(3), (len(pairs), 1, 1)),
+        np.ones(len(pairs)),
+    )
+    within_reach = int((graph.components() == 0).sum()) if pairs else 0
+    if within_reach < 2:
+        return None
+    filtered = folder / "mapping.db"
+    _filter_database(database_path, filtered, pairs, cameras)
+    best: Mapped | None = None
+    try:
+        for attempt in ATTEMPTS:
+            mapped = _map(attempt, filtered, folder, within_reach, threads, progress)
+            if mapped is None:
+                continue
+            if best is None or mapped.model.num_reg_images() > best.model.num_reg_images():
+                best = mapped
+            if best.model.num_reg_images() >= within_reach:
+                break
+    finally:
+        filtered.unlink(missing_ok=True)
+    return best
+
+
+def _filter_database(
+    source: Path, target: Path, pairs: set[Pair], cameras: Sequence[pycolmap.Camera]
+) -> None:
+    """A copy of the database with the inlier matches of ``pairs`` alone, and these cameras."""
+    import pycolmap
+
+    shutil.copyfile(source, target)
+    with pycolmap.Database.open(target) as database, pycolmap.DatabaseTransaction(database):
+        for camera in {camera.camera_id: camera for camera in cameras}.values():
+            database.update_camera(camera)
+        for number in database.read_two_view_geometries()[0]:
+            i, j = pycolmap.pair_id_to_image_pair(number)
+            if (int(i) - 1, int(j) - 1) not in pairs:
+                database.delete_inlier_matches(i, j)
+
+
+def _map(
+    attempt: Attempt,
+    database_path: Path,
+    folder: Path,
+    within_reach: int,
+    threads: int,
+    progress: Progress,
+) -> Mapped | None:
+    """One run of COLMAP's incremental mapper."""
+    import pycolmap
+
+    options = pycolmap.IncrementalPipelineOptions()
+    options.num_threads = threads
+    options.extract_colors = False
+    options.min_model_size = 3
+    options.random_seed = options.mapper.random_seed = options.triangulation.random_seed = SEED
+    options.mapper.init_min_num_inliers = attempt.init_inliers
+    options.mapper.init_min_tri_angle = attempt.init_angle
+    options.mapper.abs_pose_min_num_inliers = attempt.pose_inliers
+    options.mapper.abs_pose_min_inlier_ratio = attempt.pose_ratio
+    output = folder / "mapping"
+    shutil.rmtree(output, ignore_errors=True)
+    output.mkdir()
+    step = _counter(within_reach, progress)
+    try:
+        models = pycolmap.incremental_mapping(
+            database_path,
+            folder,
+            output,
+            options,
+            initial_image_pair_callback=step,
+            next_image_callback=step,
+        )
+    finally:
+        shutil.rmtree(output, ignore_errors=True)
+    ranked = sorted(models.values(), key=lambda m: -m.num_reg_images())
+    if not ranked or ranked[0].num_reg_images() < 2:
+        return None
+    groups = [[m.image(n).name for n in m.reg_image_ids()] for m in ranked[1:]]
+    return Mapped(ranked[0], groups, facts={"thresholds": attempt.name})
+
+
+def _counter(total: int, progress: Progress) -> Callable[[], None]:
+    placed = 0
+
+    def step() -> None:
+        nonlocal placed
+        placed = min(placed + 1, total)
+        progress(placed / total, f"placing photos, {placed} of {total}")
+
+    return step
+
+
+def thread_count(threads: int) -> int:
+    """``threads``, or all cores for 0."""
+    return threads or os.cpu_count() or 1
