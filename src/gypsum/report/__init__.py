@@ -7,6 +7,8 @@ from gypsum.report.facts import (
     describe_versions,
     now,
 )
+from gypsum.report.previews import PreviewFacts, write_previews
+from gypsum.report.render import Eye, Renderer, Shading, on_backdrop, render
 from gypsum.report.schema import (
     Cameras,
     Dense,
@@ -26,11 +28,15 @@ __all__ = [
     "Cameras",
     "Dense",
     "ExportedFile",
+    "Eye",
     "LostPhoto",
     "Machine",
     "Photos",
+    "PreviewFacts",
     "RegisteredPhoto",
+    "Renderer",
     "ReportData",
+    "Shading",
     "StageTiming",
     "Surface",
     "Texture",
@@ -39,5 +45,8 @@ __all__ = [
     "describe_surface",
     "describe_versions",
     "now",
+    "on_backdrop",
+    "render",
+    "write_previews",
     "write_report",
 ]

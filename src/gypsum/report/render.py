@@ -28,6 +28,10 @@ _CLAY = np.array([226, 217, 205], np.float32)
 _BACK = np.array([120, 52, 48], np.float32)
 _PLAIN = np.array([190, 190, 190], np.uint8)
 
+_HOLLOWS = (0.003, 0.008, 0.02, 0.05)
+"""Sizes of hollows that are darkened, as a share of the picture's long side."""
+_DIRECTIONS = 6
+
 _KEY_LIGHT = np.array([-0.5, -0.6, -0.62])
 _FILL_LIGHT = np.array([0.75, 0.05, -0.65])
 
@@ -250,9 +254,8 @@ def _pyramid(atlas: UInt8) -> list[UInt8]:
     levels = [atlas]
     while len(levels) <= _COARSEST_LEVEL and min(levels[-1].shape[:2]) >= 64:
         height, width = levels[-1].shape[:2]
-        levels.append(
-            cv2.resize(levels[-1], (width // 2, height // 2), interpolation=cv2.INTER_AREA)
-        )
+        half = cv2.resize(levels[-1], (width // 2, height // 2), interpolation=cv2.INTER_AREA)
+        levels.append(np.asarray(half, np.uint8))
     return levels
 
 
@@ -284,20 +287,28 @@ def _unit(vector: Float64) -> Float32:
 
 
 def _openness(depth: Float32, supersample: int, focal: float) -> Float32:
-    """Factor (height, width, 1): below 1 where the surface lies behind what surrounds it.
+    """Factor (height, width, 1): below 1 in hollows, which lie behind what surrounds them.
 
-    A blurred depth map less the depth itself tells hollows from ridges (Luft et al. 2006).
+    Opposite neighbours tell: on a plane, however slanted, their mean depth is the depth between.
     """
     depth = depth[supersample // 2 :: supersample, supersample // 2 :: supersample]
-    focal /= supersample
-    hit = (depth > 0).astype(np.float32)
     hidden = np.zeros_like(depth)
-    for share in (0.004, 0.012, 0.04):
-        sigma = max(0.8, share * max(depth.shape))
-        total = cv2.GaussianBlur(depth * hit, (0, 0), sigma)
-        mean = total / np.maximum(cv2.GaussianBlur(hit, (0, 0), sigma), 1e-3)
-        behind = (depth - mean) / np.maximum(sigma * depth / focal, 1e-12)
-        # What lies far behind is another thing, not a hollow of this one.
-        hidden += np.clip(behind, 0, 1) * np.clip((4 - behind) / 3, 0, 1)
-    factor: Float32 = 1 - 0.3 * hidden * hit
-    return np.asarray(np.clip(factor, 0.25, 1)[..., None], np.float32)
+    for share in _HOLLOWS:
+        reach = max(1.5, share * max(depth.shape))
+        pixel = np.maximum(depth * supersample / focal, 1e-12)
+        for angle in np.arange(_DIRECTIONS) * np.pi / _DIRECTIONS:
+            dx, dy = round(reach * np.cos(angle)), round(reach * np.sin(angle))
+            one, other = _shifted(depth, dx, dy), _shifted(depth, -dx, -dy)
+            behind = (depth - (one + other) / 2) / (np.hypot(dx, dy) * pixel)
+            # What lies far behind is another thing, not a hollow of this one.
+            near = np.clip((3 - behind) / 2, 0, 1) * ((one > 0) & (other > 0))
+            hidden += np.clip(behind, 0, 1) * near
+    hidden = cv2.GaussianBlur(hidden / _DIRECTIONS, (0, 0), 1.0)
+    return np.asarray(np.clip(1 - 0.75 * hidden, 0.3, 1)[..., None], np.float32)
+
+
+def _shifted(picture: Float32, dx: int, dy: int) -> Float32:
+    """What lies ``dx`` pixels right and ``dy`` below of each pixel; 0 beyond the border."""
+    height, width = picture.shape
+    move = np.array([[1, 0, -dx], [0, 1, -dy]], np.float64)
+    return np.asarray(cv2.warpAffine(picture, move, (width, height), flags=cv2.INTER_NEAREST))
