@@ -77,14 +77,14 @@ class Quiet:
 class Bars:
     """A line with a bar for each stage, and one for the whole."""
 
-    def __init__(self) -> None:
-        self._console = Console(stderr=True)
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(stderr=True)
         self._bars = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
             TextColumn("{task.percentage:>3.0f}%"),
             _LeftColumn(),
-            TextColumn("[dim]{task.fields[doing]}"),
+            TextColumn("{task.fields[doing]}", style="dim", markup=False),
             console=self._console,
         )
         self._stage: TaskID | None = None
@@ -115,7 +115,7 @@ class Bars:
             case StageFinished():
                 self._finish(event)
             case Warned():
-                self._console.print(f"[yellow]{event.message}")
+                self._console.print(event.message, style="yellow", markup=False, highlight=False)
             case RunFinished():
                 self._remove_total()
                 self._bars.stop()

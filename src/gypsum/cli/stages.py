@@ -70,5 +70,9 @@ def _print(steps: list[Step]) -> None:
             format_bytes(record.peak_bytes) if record else "",
             "kept" if step.kept else f"runs: {step.reason}",
         )
-    width = None if sys.stdout.isatty() else 200
-    Console(width=width).print(table)
+    # A pipe has no width to fit into, and needs no padding.
+    console = Console(width=None if sys.stdout.isatty() else 300)
+    with console.capture() as captured:
+        console.print(table)
+    for line in captured.get().splitlines():
+        print(line.rstrip())

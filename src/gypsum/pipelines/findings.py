@@ -38,7 +38,7 @@ def collect(context: StageContext) -> ReportData:
         cameras=describe_cameras(model),
         dense=_dense(facts),
         surface=_surface(context, facts),
-        texture=_texture(facts.get("texture")),
+        texture=_texture(facts),
         exports=tuple(ExportedFile(**file) for file in facts.get("export", {}).get("files", ())),
         seconds=sum(record.seconds for record in made.values()),
         cpu_seconds=sum(record.cpu_seconds for record in made.values()),
@@ -77,14 +77,16 @@ def _surface(context: StageContext, facts: dict[str, dict[str, Any]]) -> Any:
     return describe_surface(mesh, metric=bool(facts["cameras"].get("metric", False)))
 
 
-def _texture(facts: dict[str, Any] | None) -> Texture | None:
-    if facts is None:
+def _texture(facts: dict[str, dict[str, Any]]) -> Texture | None:
+    if "texture" not in facts:
         return None
+    baked = facts["texture"]
     return Texture(
-        width=facts["size"],
-        height=facts["size"],
-        coverage=facts["coverage"],
-        used=facts["atlas_use"],
+        width=baked["size"],
+        height=baked["size"],
+        coverage=baked["coverage"],
+        used=baked["atlas_use"],
+        agreement_db=facts.get("previews", {}).get("agreement_db"),
     )
 
 

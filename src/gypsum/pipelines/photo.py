@@ -68,15 +68,18 @@ def find_cameras(context: StageContext) -> None:
     from gypsum.cameras import estimate_cameras
 
     photos = context.inputs["photos"]
-    capture = Capture.read(photos)
-    model = estimate_cameras(
-        capture,
+    found = estimate_cameras(
+        Capture.read(photos),
+        photos / "photos",
         context.inputs["matches"],
-        context.folder,
+        context.folder / "mapping",
         threads=context.threads,
         progress=context.progress,
     )
-    model.write(context.folder / "sparse")
+    found.model.write(context.folder / "sparse")
+    for name, reason in found.facts["unregistered"].items():
+        context.warn(f"{name} was left out: it {reason}.")
+    context.facts.update(found.facts)
 
 
 def undistort_photos(context: StageContext) -> None:
@@ -188,19 +191,23 @@ def export_models(context: StageContext) -> None:
 
 def draw_previews(context: StageContext) -> None:
     """Pictures of the model from all around, and of the cameras around the cloud."""
+    from gypsum.dense import map_path, read_map
     from gypsum.formats.ply import read_cloud
     from gypsum.formats.textured import read_textured
     from gypsum.report import write_previews
     from gypsum.scene import SparseModel
 
-    write_previews(
+    drawn = write_previews(
         context.folder / "previews",
         read_textured(context.inputs["texture"]),
         read_cloud(context.inputs["fusion"] / "cloud.ply"),
         SparseModel.read(context.inputs["cameras"] / "sparse"),
         _views(context),
+        depth_of=lambda view: read_map(map_path(context.inputs["depth"], "depth", view.name)),
+        threads=context.threads,
         progress=context.progress,
     )
+    context.facts["agreement_db"] = drawn.agreement_db
 
 
 def write_scan_report(context: StageContext) -> None:
@@ -208,7 +215,12 @@ def write_scan_report(context: StageContext) -> None:
     from gypsum.pipelines.findings import collect
     from gypsum.report import write_report
 
-    write_report(context.folder, collect(context), context.inputs.get("previews"))
+    write_report(context.folder, collect(context), _previews(context))
+
+
+def _previews(context: StageContext) -> Path | None:
+    previews = context.inputs.get("previews")
+    return None if previews is None else previews / "previews"
 
 
 def _views(context: StageContext) -> list[View]:
@@ -274,7 +286,7 @@ PHOTO_SCAN = Pipeline(
             "Finding where the photos were taken",
             f"{_HERE}:find_cameras",
             "cameras",
-            needs=("photos", "features", "matches"),
+            needs=("photos", "matches"),
             publishes=("sparse",),
             cost=40,
         ),
@@ -346,7 +358,7 @@ PHOTO_SCAN = Pipeline(
             "Drawing pictures of the model",
             f"{_HERE}:draw_previews",
             "files",
-            needs=("cameras", "undistort", "fusion", "texture"),
+            needs=("cameras", "undistort", "depth", "fusion", "texture"),
             publishes=("previews",),
             cost=15,
         ),

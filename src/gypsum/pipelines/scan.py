@@ -131,14 +131,14 @@ def locate(options: ScanOptions) -> tuple[Workspace, Target]:
     output = options.output
     if output is None and options.workspace is None:
         raise InputError("Say where the model goes, for example with -o vase.glb.")
+    if output is not None and output.is_dir():
+        raise InputError(f"{output} is a folder; name the model in it, like {output / 'vase.glb'}.")
     formats = list(options.format)
     if output is not None and (output.suffix or not formats):
         formats.insert(0, format_of(output))
     for name in formats:
         if name not in FORMATS:
             raise InputError(f"There is no format {name}; the formats are {', '.join(FORMATS)}.")
-    if output is not None and output.is_dir():
-        raise InputError(f"{output} is a folder; name the model in it, like {output / 'vase.glb'}.")
     unique = tuple(dict.fromkeys(formats or [_DEFAULT_FORMAT]))
     target = Target(
         output.parent if output is not None else None,
