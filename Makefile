@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 # Folders are listed beside files so that a removed file also makes the package stale.
-SOURCES := pyproject.toml CMakeLists.txt scripts/install.sh \
+SOURCES := pyproject.toml constraints.txt CMakeLists.txt scripts/install.sh \
 	$(shell find src native -not -name '*.so' -not -name '*.pyc' -not -name '__pycache__' | sed 's/ /\\ /g')
 
 .DEFAULT_GOAL := help

@@ -94,15 +94,18 @@ if ! "$VENV/bin/python" -m pip --version > /dev/null 2>&1 || ! python_is_new "$V
     "$python" -m venv --clear "$VENV"
 fi
 
-pip() {
-    if ! "$VENV/bin/python" -m pip --disable-pip-version-check "$@" < /dev/null; then
+# The libraries are those that the tests ran with, so that they run the same everywhere.
+pip_install() {
+    if ! "$VENV/bin/python" -m pip install -qq --disable-pip-version-check -c constraints.txt "$@" \
+        < /dev/null; then
         fail "pip could not install what Gypsum needs; the reason stands above."
     fi
 }
 
 # The build tools live in .venv, too: with them there, a second build only compiles what changed.
 say "installing the build tools into $VENV: cmake, ninja, nanobind, scikit-build-core"
-pip install -qq cmake ninja nanobind scikit-build-core
+pip_install cmake ninja nanobind scikit-build-core
 say "building Gypsum with $compiler and installing it with its libraries into $VENV"
-CXX=$compiler pip install -qq --no-build-isolation '.[dev]'
+export CXX="$compiler"
+pip_install --no-build-isolation '.[dev]'
 say "ready: $("$VENV/bin/python" -m pip --disable-pip-version-check list 2>/dev/null | grep -c '[0-9]') packages in $VENV, the program is $VENV/bin/gypsum"

@@ -126,6 +126,12 @@ def test_one_version_everywhere() -> None:
     assert f"## [{gypsum.__version__}]" in (CHECKOUT / "CHANGELOG.md").read_text()
 
 
+def test_every_library_has_a_tested_version() -> None:
+    lines = (CHECKOUT / "constraints.txt").read_text().splitlines()
+    pinned = {_name(line.split("==")[0]) for line in lines if not line.startswith("#")}
+    assert _default_dependencies() <= pinned
+
+
 def test_no_module_is_a_bin_for_leftovers() -> None:
     bins = {"utils", "util", "helpers", "misc", "common"}
     assert not [path for path in SOURCES if path.stem in bins]
