@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 from gypsum.cli.reporting import INTERRUPTED
@@ -9,6 +10,9 @@ from gypsum.cli.reporting import INTERRUPTED
 
 def main() -> None:
     """Run ``gypsum``."""
+    # Started in the background by a script, a program ignores Ctrl-C unless it says otherwise.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     try:
         from gypsum.cli.app import app
 

@@ -238,13 +238,13 @@ def _link(path: Path, target: Path) -> None:
 def disk_needed(photos: int, settings: Settings) -> int:
     """Bytes that a scan's workspace may take."""
     pixels = settings["depth_side"] ** 2 * 3 // 4
-    return _DISK_FOR_RESULTS + photos * (_DISK_PER_PHOTO + pixels * _DISK_PER_DEPTH_PIXEL)
+    return int(_DISK_FOR_RESULTS + photos * (_DISK_PER_PHOTO + pixels * _DISK_PER_DEPTH_PIXEL))
 
 
 def memory_needed(settings: Settings) -> int:
     """Bytes without which a scan does not get through."""
     pixels = settings["depth_side"] ** 2 * 3 // 4
-    return _MEMORY_BASE + pixels * _MEMORY_PER_DEPTH_PIXEL
+    return int(_MEMORY_BASE + pixels * _MEMORY_PER_DEPTH_PIXEL)
 
 
 _HERE = "gypsum.pipelines.photo"

@@ -130,7 +130,9 @@ class StageTiming(_Part):
     seconds: float = Field(description="Wall time, when it was made, seconds.")
     cpu_seconds: float = Field(description="Processor time over all cores, seconds.")
     peak_bytes: int = Field(description="Largest resident memory, bytes.")
-    kept: bool = Field(False, description="Whether the result of an earlier run was used again.")
+    kept: bool = Field(
+        default=False, description="Whether the result of an earlier run was used again."
+    )
     continued: bool = Field(
         False,
         description="Whether it went on from an interrupted attempt, whose time is not counted.",
@@ -150,7 +152,7 @@ class Machine(_Part):
 class ReportData(_Part):
     """Everything that a scan tells about itself."""
 
-    schema_version: int = Field(SCHEMA_VERSION, description="Version of this schema.")
+    schema_version: int = Field(default=SCHEMA_VERSION, description="Version of this schema.")
     title: str = Field(description="What the model is called.")
     created: str = Field(description="When the report was written, ISO 8601, UTC.")
     until: str | None = Field(
