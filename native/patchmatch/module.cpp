@@ -70,7 +70,7 @@ class Matcher {
 
   void add_source(Gray gray, Matrix forward) {
     if (problem_.sources.size() >= kMaxSources) throw std::invalid_argument("at most 16 sources");
-    Source source;
+    Source source{};
     source.height = int(gray.shape(0));
     source.width = int(gray.shape(1));
     split(forward, source.M, source.v);
@@ -114,13 +114,6 @@ class Matcher {
     attach(planes, cost, chosen);
     nb::gil_scoped_release release;
     portable_ ? initialise_portable(problem_) : initialise_avx2(problem_);
-  }
-
-  void score(Planes planes, Costs cost, Chosen chosen, float geometric_weight) {
-    attach(planes, cost, chosen);
-    problem_.geometric_weight = geometric_weight;
-    nb::gil_scoped_release release;
-    portable_ ? score_portable(problem_) : score_avx2(problem_);
   }
 
   void sweep(Planes planes, Costs cost, Chosen chosen, int iteration, int reach, float depth_range,
@@ -189,7 +182,6 @@ NB_MODULE(_patchmatch, m) {
       .def("set_geometry", &Matcher::set_geometry, "index"_a, "inverse_depth"_a, "backward"_a)
       .def("set_mask", &Matcher::set_mask, "mask"_a)
       .def("initialise", &Matcher::initialise, "planes"_a, "cost"_a, "chosen"_a)
-      .def("score", &Matcher::score, "planes"_a, "cost"_a, "chosen"_a, "geometric_weight"_a = 0.0f)
       .def("sweep", &Matcher::sweep, "planes"_a, "cost"_a, "chosen"_a, "iteration"_a, "reach"_a,
            "depth_range"_a, "angle_range"_a, "random_hypothesis"_a, "geometric_weight"_a = 0.0f)
       .def("cost", &Matcher::cost, "x"_a, "y"_a, "w"_a, "a"_a, "b"_a, "source"_a)

@@ -61,9 +61,6 @@ struct Sweep {
 // Draws every pixel's plane from the whole range, then scores it.
 void initialise_portable(const Problem& problem);
 void initialise_avx2(const Problem& problem);
-// Scores the planes as they are.
-void score_portable(const Problem& problem);
-void score_avx2(const Problem& problem);
 // One red and one black half-sweep: propagation, view selection, refinement.
 void sweep_portable(const Problem& problem, const Sweep& sweep);
 void sweep_avx2(const Problem& problem, const Sweep& sweep);

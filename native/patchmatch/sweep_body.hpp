@@ -27,6 +27,8 @@ constexpr float kMinCosine = 0.17f;
 constexpr float kBadCost = 1.2f;
 constexpr float kGoodCost = 0.8f;
 constexpr float kBeta = 0.3f;
+// Below this cost a pixel keeps its sources and only looks for better planes.
+constexpr float kSettledCost = 0.3f;
 // Forward-backward errors beyond this many pixels are all the same: occluded or wrong.
 constexpr float kMaxGeometricError = 3.0f;
 
@@ -311,7 +313,7 @@ struct Candidates {
 
   // Adds a plane unless it is within a small fraction of a pixel of one that is there.
   void add(const Plane& plane, float w_pixel) {
-    const float tolerance = 0.02f * w_pixel;
+    const float tolerance = 0.03f * w_pixel;
     for (int i = 0; i < count; ++i) {
       const Plane& other = planes[i];
       if (std::abs(other.w - plane.w) < tolerance &&
@@ -351,55 +353,117 @@ Candidates gather(const Pixel& pixel, const Sweep& sweep) {
   return candidates;
 }
 
-void update(const Problem& p, const Sweep& sweep, int x, int y) {
-  const Pixel pixel(p, x, y);
-  const int at = y * p.width + x;
-  const int sources = int(p.sources.size());
-  const Candidates candidates = gather(pixel, sweep);
+// The best plane of a pixel so far, the sources that count for it and what it costs in them.
+struct Choice {
+  Plane plane;
+  float cost;
+  float total;                // sum of the weights
+  int count = 0;              // sources with a weight, heaviest first
+  int source[kMaxSources];
+  float weight[kMaxSources];
+  float term[kMaxSources];    // weight times cost of the best plane
+};
 
+void take_weights(Choice& choice, const Weights& weights, int sources) {
+  choice.total = 0;
+  for (int j = 0; j < sources; ++j) {
+    if (weights[j] <= 0) continue;
+    int at = choice.count++;
+    for (; at > 0 && choice.weight[at - 1] < weights[j]; --at) {
+      choice.weight[at] = choice.weight[at - 1];
+      choice.source[at] = choice.source[at - 1];
+    }
+    choice.weight[at] = weights[j];
+    choice.source[at] = j;
+    choice.total += weights[j];
+  }
+}
+
+void take_plane(Choice& choice, const Plane& plane, const float* costs) {
+  float sum = 0;
+  for (int k = 0; k < choice.count; ++k) {
+    choice.term[k] = choice.weight[k] * costs[choice.source[k]];
+    sum += choice.term[k];
+  }
+  choice.plane = plane;
+  choice.cost = sum / choice.total;
+}
+
+// Every candidate in every source: the full vote of ACMH.
+Choice choose(const Pixel& pixel, const Candidates& candidates, int iteration, std::uint16_t previous) {
+  const int sources = int(pixel.problem.sources.size());
   float costs[9][kMaxSources];
   for (int i = 0; i < candidates.count; ++i)
     for (int j = 0; j < sources; ++j) costs[i][j] = pixel.cost(candidates.planes[i], j);
-  const Weights weights =
-      select_sources(costs, candidates.count, sources, sweep.iteration, p.chosen[at]);
-  float total = 0;
-  for (int j = 0; j < sources; ++j) total += weights[j];
-  const float scale = 1.0f / total;
-
-  Plane best_plane = candidates.planes[0];
-  float best = std::numeric_limits<float>::max();
+  Choice choice;
+  take_weights(choice, select_sources(costs, candidates.count, sources, iteration, previous), sources);
+  int best = 0;
+  float least = std::numeric_limits<float>::max();
   for (int i = 0; i < candidates.count; ++i) {
-    float c = 0;
-    for (int j = 0; j < sources; ++j) c += weights[j] * costs[i][j];
-    c *= scale;
-    if (c < best) best = c, best_plane = candidates.planes[i];
+    float sum = 0;
+    for (int k = 0; k < choice.count; ++k) sum += choice.weight[k] * costs[i][choice.source[k]];
+    if (sum < least) least = sum, best = i;
   }
+  take_plane(choice, candidates.planes[best], costs[best]);
+  return choice;
+}
+
+// Takes a plane that is better in the weighted mean. It is dropped as soon as it has lost: when its
+// partial sum passes the whole of the best one, or when it trails in the two heaviest sources.
+void attempt(const Pixel& pixel, const Plane& plane, Choice& choice) {
+  if (!pixel.valid(plane)) return;
+  const float limit = choice.cost * choice.total;
+  float sum = 0, reference = 0, term[kMaxSources];
+  for (int k = 0; k < choice.count; ++k) {
+    term[k] = choice.weight[k] * pixel.cost(plane, choice.source[k]);
+    sum += term[k];
+    reference += choice.term[k];
+    if (sum >= limit || (k >= 1 && sum >= reference)) return;
+  }
+  if (sum >= reference) return;
+  std::copy(term, term + choice.count, choice.term);
+  choice.cost = sum / choice.total;
+  choice.plane = plane;
+}
+
+// A pixel whose plane already matches well: its own costs tell which sources see it, and candidates
+// are dropped early. Much less work than the full vote. Of the sources that did not count before,
+// one is asked again in each sweep.
+Choice improve(const Pixel& pixel, const Candidates& candidates, int iteration, std::uint16_t previous) {
+  const int sources = int(pixel.problem.sources.size());
+  const int asked = (iteration + pixel.x / 2 + pixel.y / 2) % sources;
+  float costs[1][kMaxSources];
+  for (int j = 0; j < sources; ++j)
+    costs[0][j] = (previous >> j & 1) || j == asked ? pixel.cost(candidates.planes[0], j) : kWorstCost;
+  Choice choice;
+  take_weights(choice, select_sources(costs, 1, sources, iteration, previous), sources);
+  take_plane(choice, candidates.planes[0], costs[0]);
+  for (int i = 1; i < candidates.count; ++i) attempt(pixel, candidates.planes[i], choice);
+  return choice;
+}
+
+void update(const Problem& p, const Sweep& sweep, int x, int y) {
+  const Pixel pixel(p, x, y);
+  const int at = y * p.width + x;
+  const Candidates candidates = gather(pixel, sweep);
+  Choice choice = p.cost[at] < kSettledCost
+                      ? improve(pixel, candidates, sweep.iteration, p.chosen[at])
+                      : choose(pixel, candidates, sweep.iteration, p.chosen[at]);
 
   Random random(std::uint32_t(at), std::uint32_t(sweep.iteration), p.seed);
-  auto attempt = [&](const Plane& plane) {
-    if (!pixel.valid(plane)) return;
-    // Costs are not negative but for rounding, so a partial sum past the best is enough to stop.
-    const float limit = best * total;
-    float c = 0;
-    for (int j = 0; j < sources; ++j) {
-      if (weights[j] <= 0) continue;
-      c += weights[j] * pixel.cost(plane, j);
-      if (c >= limit) return;
-    }
-    best = c * scale;
-    best_plane = plane;
+  const auto refine = [&](float depth_range, float angle_range) {
+    attempt(pixel, pixel.perturbed(choice.plane, depth_range, angle_range, random), choice);
   };
-  attempt(pixel.perturbed(best_plane, sweep.depth_range, 0, random));
-  attempt(pixel.perturbed(best_plane, 0, sweep.angle_range, random));
-  attempt(pixel.perturbed(best_plane, sweep.depth_range, sweep.angle_range, random));
-  attempt(pixel.perturbed(best_plane, 0.25f * sweep.depth_range, 0.25f * sweep.angle_range, random));
-  if (sweep.random_hypothesis) attempt(pixel.random_plane(random));
+  refine(sweep.depth_range, 0);
+  refine(0, sweep.angle_range);
+  refine(sweep.depth_range, sweep.angle_range);
+  refine(0.25f * sweep.depth_range, 0.25f * sweep.angle_range);
+  if (sweep.random_hypothesis) attempt(pixel, pixel.random_plane(random), choice);
 
   std::uint16_t chosen = 0;
-  for (int j = 0; j < sources; ++j)
-    if (weights[j] > 0) chosen |= std::uint16_t(1u << j);
-  p.planes[at] = best_plane;
-  p.cost[at] = best;
+  for (int k = 0; k < choice.count; ++k) chosen |= std::uint16_t(1u << choice.source[k]);
+  p.planes[at] = choice.plane;
+  p.cost[at] = choice.cost;
   p.chosen[at] = chosen;
 }
 
@@ -420,17 +484,6 @@ void GYPSUM_VARIANT(initialise)(const Problem& p) {
     Random random(std::uint32_t(at), 0xFFFFu, p.seed);
     p.planes[at] = pixel.random_plane(random);
     p.cost[at] = pixel.first_score(p.planes[at], &p.chosen[at]);
-  });
-}
-
-void GYPSUM_VARIANT(score)(const Problem& p) {
-  for_pixels(p, 0, 0, 1, [&](int x, int y) {
-    const Pixel pixel(p, x, y);
-    const int at = y * p.width + x;
-    Plane& plane = p.planes[at];
-    plane.w = std::min(std::max(plane.w, p.w_min), p.w_max);
-    if (!pixel.valid(plane)) plane.a = plane.b = 0;
-    p.cost[at] = pixel.first_score(plane, &p.chosen[at]);
   });
 }
 

@@ -9,9 +9,10 @@ one file per photo, so a stopped run continues where it was.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -94,7 +95,9 @@ def estimate_depth_maps(
     total, done = sum(weights) * len(views), 0.0
     for number, step in enumerate(PASSES):
         for i, view in enumerate(views):
-            progress(done / total, f"pass {number + 1} of {len(PASSES)}, photo {i + 1} of {len(views)}")
+            progress(
+                done / total, f"pass {number + 1} of {len(PASSES)}, photo {i + 1} of {len(views)}"
+            )
             if neighborhoods[i].sources and not estimator.path(number, view).exists():
                 estimator.run(number, i)
             done += weights[number]
@@ -121,36 +124,29 @@ class _Estimator:
 
     def run(self, number: int, i: int) -> None:
         """One pass over one photo."""
-        state: tuple[Planes, Float32, NDArray[np.uint16]] | None = None
-        planes = None if number == 0 else self.load(number - 1, i)
+        state = None if number == 0 else self.load(number - 1, i)
         for step in PASSES[number].steps:
             view = self.level(i, step.shrink)
             if step.shrink > 1 and max(view.width, view.height) < _MIN_LEVEL_SIDE:
                 continue
             matcher = self.matcher(number, i, step.shrink)
             size = (view.height, view.width)
-            weight = _GEOMETRIC_WEIGHT * step.shrink if PASSES[number].geometric else 0.0
-            cost, chosen = np.empty(size, np.float32), np.zeros(size, np.uint16)
-            if planes is None:
-                planes = np.empty((*size, 3), np.float32)
-                matcher.initialise(planes, cost, chosen)
+            if state is None:
+                state = _State.empty(size)
+                matcher.initialise(state.planes, state.cost, state.chosen)
             else:
-                planes = _resize_planes(planes, size)
-                matcher.score(planes, cost, chosen, weight)
+                state = state.resized(size)
+            weight = _GEOMETRIC_WEIGHT * step.shrink if PASSES[number].geometric else 0.0
             for sweep in range(step.sweeps):
-                shrink = 0.6**sweep
+                narrower = 0.6**sweep
                 matcher.sweep(
-                    planes, cost, chosen, sweep + 3 * number, step.reach,
-                    step.depth_range * shrink, step.angle_range * shrink,
+                    state.planes, state.cost, state.chosen, sweep + 3 * number, step.reach,
+                    step.depth_range * narrower, step.angle_range * narrower,
                     number == 0 and sweep % 2 == 0, weight,
                 )  # fmt: skip
-            state = planes, cost, chosen
         if state is None:
             raise ValueError(f"{self.views[i].name}: too small for stereo")
-        path = self.path(number, self.views[i])
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_write(path) as file:
-            np.savez(file, planes=state[0], cost=state[1].astype(np.float16), chosen=state[2])
+        state.write(self.path(number, self.views[i]))
 
     def level(self, i: int, shrink: int) -> View:
         view = self.views[i]
@@ -163,18 +159,18 @@ class _Estimator:
             if shrink == 1:
                 return cv2.cvtColor(self.views[i].read(), cv2.COLOR_RGB2GRAY)
             view = self.level(i, shrink)
-            return cv2.resize(self.gray(i, 1), (view.width, view.height), interpolation=cv2.INTER_AREA)
+            return cv2.resize(
+                self.gray(i, 1), (view.width, view.height), interpolation=cv2.INTER_AREA
+            )
 
         return self.cache.get(("gray", i, shrink), make)
 
-    def load(self, number: int, i: int) -> Planes:
-        with np.load(self.path(number, self.views[i])) as data:
-            planes: Planes = data["planes"]
-        return planes
+    def load(self, number: int, i: int) -> _State:
+        return _State.read(self.path(number, self.views[i]))
 
     def inverse_depth(self, number: int, i: int) -> Float32:
         def make() -> Float32:
-            return np.ascontiguousarray(self.load(number, i)[..., 0])
+            return np.ascontiguousarray(self.load(number, i).planes[..., 0])
 
         return self.cache.get(("depth", number, i), make)
 
@@ -189,7 +185,9 @@ class _Estimator:
             source = self.level(j, shrink)
             matcher.add_source(self.gray(j, shrink), _transfer(view, source))
             if PASSES[number].geometric and self.neighborhoods[j].sources:
-                matcher.set_geometry(index, self.inverse_depth(number - 1, j), _transfer(source, view))
+                matcher.set_geometry(
+                    index, self.inverse_depth(number - 1, j), _transfer(source, view)
+                )
         return matcher
 
     def export(self, i: int, view: View, folder: Path) -> None:
@@ -201,13 +199,57 @@ class _Estimator:
             empty = np.zeros((view.height, view.width), np.float32)
             planes, confidence, depth = np.zeros((*empty.shape, 3), np.float32), empty, empty
         else:
-            with np.load(self.path(len(PASSES) - 1, view)) as data:
-                planes, cost = data["planes"], data["cost"].astype(np.float32)
-            confidence = np.clip(1 - cost, 0, 1)
+            state = self.load(len(PASSES) - 1, i)
+            planes, confidence = state.planes, np.clip(1 - state.cost, 0, 1)
             depth = 1 / planes[..., 0]
         write_map(map_path(folder, "normal", view.name), plane_normals(planes, view.K))
         write_map(map_path(folder, "confidence", view.name), confidence)
         write_map(target, depth)
+
+
+@dataclass(frozen=True)
+class _State:
+    """What is known of one photo at one size."""
+
+    planes: Planes
+    """(H, W, 3) inverse depth and its change per pixel to the right and down."""
+    cost: Float32
+    """(H, W)"""
+    chosen: NDArray[np.uint16]
+    """(H, W) bit set of the sources that carry the pixel."""
+
+    @classmethod
+    def empty(cls, size: tuple[int, int]) -> _State:
+        return cls(
+            np.zeros((*size, 3), np.float32), np.zeros(size, np.float32), np.zeros(size, np.uint16)
+        )
+
+    @classmethod
+    def read(cls, path: Path) -> _State:
+        with np.load(path) as data:
+            return cls(data["planes"], data["cost"].astype(np.float32), data["chosen"])
+
+    def write(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(path) as file:
+            cost = self.cost.astype(np.float16)
+            np.savez(file, planes=self.planes, cost=cost, chosen=self.chosen)
+
+    def resized(self, size: tuple[int, int]) -> _State:
+        """The nearest pixel's plane, moved to where each new pixel's centre lies."""
+        height, width = self.cost.shape
+        if (height, width) == size:
+            return self
+        y = (np.arange(size[0]) + 0.5) * height / size[0]
+        x = (np.arange(size[1]) + 0.5) * width / size[1]
+        rows = np.minimum(y.astype(int), height - 1)[:, None]
+        columns = np.minimum(x.astype(int), width - 1)[None]
+        planes = self.planes[rows, columns]
+        planes[..., 0] += planes[..., 1] * (x[None] - columns - 0.5).astype(np.float32)
+        planes[..., 0] += planes[..., 2] * (y[:, None] - rows - 0.5).astype(np.float32)
+        planes[..., 1] *= np.float32(width / size[1])
+        planes[..., 2] *= np.float32(height / size[0])
+        return _State(planes, self.cost[rows, columns], self.chosen[rows, columns])
 
 
 class _Cache:
@@ -215,9 +257,9 @@ class _Cache:
 
     def __init__(self, limit: int) -> None:
         self.limit, self.used = limit, 0
-        self.items: OrderedDict[tuple[object, ...], NDArray] = OrderedDict()
+        self.items: OrderedDict[tuple[object, ...], NDArray[Any]] = OrderedDict()
 
-    def get(self, key, make):
+    def get(self, key: tuple[object, ...], make: Callable[[], NDArray[Any]]) -> NDArray[Any]:
         if key in self.items:
             self.items.move_to_end(key)
             return self.items[key]
@@ -236,23 +278,6 @@ def _transfer(view: View, other: View) -> Float32:
     t = other.t - R @ view.t
     M = other.K @ R @ np.linalg.inv(view.K)
     return np.ascontiguousarray(np.column_stack([M, other.K @ t]), np.float32)
-
-
-def _resize_planes(planes: Planes, size: tuple[int, int]) -> Planes:
-    """The same planes for a picture of another (height, width)."""
-    height, width = planes.shape[:2]
-    if (height, width) == size:
-        return planes.copy()
-    rows = np.minimum(((np.arange(size[0]) + 0.5) * height / size[0]).astype(int), height - 1)
-    columns = np.minimum(((np.arange(size[1]) + 0.5) * width / size[1]).astype(int), width - 1)
-    result = planes[rows[:, None], columns[None]]
-    # The nearest old pixel's plane, moved to where the new pixel's centre lies.
-    dx = ((np.arange(size[1]) + 0.5) * width / size[1] - columns - 0.5).astype(np.float32)
-    dy = ((np.arange(size[0]) + 0.5) * height / size[0] - rows - 0.5).astype(np.float32)
-    result[..., 0] += result[..., 1] * dx[None] + result[..., 2] * dy[:, None]
-    result[..., 1] *= np.float32(width / size[1])
-    result[..., 2] *= np.float32(height / size[0])
-    return np.ascontiguousarray(result)
 
 
 def plane_normals(planes: Planes, K: Float64) -> Float32:

@@ -140,4 +140,3 @@ def _undistorted_model(
         xy = _undistort_points(model.camera_of(photo), photo.xy) - offset
         photos[number] = replace(photo, xy=xy)
     return replace(model, cameras={n: c for n, (c, _) in cameras.items()}, photos=photos)
-
