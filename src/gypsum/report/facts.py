@@ -14,8 +14,8 @@ from gypsum.report.schema import Cameras, Machine, RegisteredPhoto, Surface
 from gypsum.scene import Mesh, Photo, SparseModel
 
 _LIBRARIES = (
-    "numpy", "scipy", "pillow", "opencv-python-headless", "pycolmap", "fast-simplification",
-    "pydantic",
+    "numpy", "scipy", "pillow", "opencv-python-headless", "pycolmap", "embreex",
+    "fast-simplification", "pydantic",
 )  # fmt: skip
 
 
