@@ -1,1 +1,17 @@
+"""Dense geometry: undistorted photos, depth maps, one cloud."""
 
+from gypsum.dense.colmap_workspace import read_views
+from gypsum.dense.depth_maps import estimate_depth_maps
+from gypsum.dense.fusion import FusionLimits, fuse
+from gypsum.dense.neighbors import Neighborhood, choose_neighbors
+from gypsum.dense.undistort import undistort
+
+__all__ = [
+    "FusionLimits",
+    "Neighborhood",
+    "choose_neighbors",
+    "estimate_depth_maps",
+    "fuse",
+    "read_views",
+    "undistort",
+]

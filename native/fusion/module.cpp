@@ -1,0 +1,161 @@
+// gypsum.native._fusion: which pixels of a depth map agree with the depth maps of other photos.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/vector.h>
+
+#include <omp.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <stdexcept>
+#include <vector>
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace {
+
+using Depth = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+using Normals = nb::ndarray<const float, nb::shape<-1, -1, 3>, nb::c_contig, nb::device::cpu>;
+using Pose = nb::ndarray<const double, nb::shape<3, 4>, nb::c_contig, nb::device::cpu>;
+using Intrinsics = nb::ndarray<const double, nb::shape<3, 3>, nb::c_contig, nb::device::cpu>;
+template <class T>
+using Map = nb::ndarray<T, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+using Points = nb::ndarray<float, nb::shape<-1, -1, 3>, nb::c_contig, nb::device::cpu>;
+
+// A photo's depth and normal map and camera, as single precision for the inner loop.
+struct Photo {
+  int width, height;
+  const float* depth;
+  const float* normal;  // camera frame, towards the camera
+  float fx, fy, cx, cy;
+  float R[9], t[3];
+
+  Photo(const Depth& d, const Normals& n, const Intrinsics& K, const Pose& pose)
+      : width(int(d.shape(1))), height(int(d.shape(0))), depth(d.data()), normal(n.data()),
+        fx(float(K(0, 0))), fy(float(K(1, 1))), cx(float(K(0, 2))), cy(float(K(1, 2))) {
+    if (n.shape(0) != d.shape(0) || n.shape(1) != d.shape(1))
+      throw std::invalid_argument("depth and normal maps differ in size");
+    for (int r = 0; r < 3; ++r) {
+      for (int c = 0; c < 3; ++c) R[3 * r + c] = float(pose(r, c));
+      t[r] = float(pose(r, 3));
+    }
+  }
+
+  void to_world(float px, float py, float z, float* X) const {
+    const float c[3] = {(px - cx) / fx * z - t[0], (py - cy) / fy * z - t[1], z - t[2]};
+    for (int i = 0; i < 3; ++i) X[i] = R[i] * c[0] + R[3 + i] * c[1] + R[6 + i] * c[2];
+  }
+  void normal_to_world(const float* n, float* N) const {
+    for (int i = 0; i < 3; ++i) N[i] = R[i] * n[0] + R[3 + i] * n[1] + R[6 + i] * n[2];
+  }
+  // Pixel and depth of a world point.
+  bool project(const float* X, float* px, float* py, float* z) const {
+    *z = R[6] * X[0] + R[7] * X[1] + R[8] * X[2] + t[2];
+    if (!(*z > 1e-9f)) return false;
+    *px = (R[0] * X[0] + R[1] * X[1] + R[2] * X[2] + t[0]) / *z * fx + cx;
+    *py = (R[3] * X[0] + R[4] * X[1] + R[5] * X[2] + t[1]) / *z * fy + cy;
+    return *px >= 0 && *py >= 0 && *px < float(width) && *py < float(height);
+  }
+  float footprint(float z) const { return z / std::sqrt(fx * fy); }
+};
+
+struct Limits {
+  float pixels;       // forward-backward distance
+  float depth;        // relative difference of depths
+  float cosine;       // of the angle between normals
+};
+
+// Compares every pixel with the sources. Writes, for each pixel with a depth: how many sources agree,
+// how many see through it (its point lies clearly before their surface), whether a source with finer
+// resolution sees it too (that source will carry the point), and the mean of the agreeing points and normals.
+void compare(const Photo& here, const std::vector<Photo>& sources, const std::vector<int>& ranks,
+             int rank, const Limits& limits, int threads, std::uint8_t* agree,
+             std::uint8_t* conflict, std::uint8_t* carried, float* points, float* normals) {
+#pragma omp parallel for schedule(dynamic, 8) num_threads(threads)
+  for (int y = 0; y < here.height; ++y) {
+    for (int x = 0; x < here.width; ++x) {
+      const std::size_t at = std::size_t(y) * here.width + x;
+      const float z = here.depth[at];
+      agree[at] = conflict[at] = carried[at] = 0;
+      if (!(z > 0)) continue;
+      const float px = x + 0.5f, py = y + 0.5f;
+      float X[3], N[3];
+      here.to_world(px, py, z, X);
+      here.normal_to_world(here.normal + 3 * at, N);
+      float sum[3] = {X[0], X[1], X[2]}, turn[3] = {N[0], N[1], N[2]}, total = 1;
+      const float size = here.footprint(z);
+      for (std::size_t j = 0; j < sources.size(); ++j) {
+        const Photo& other = sources[j];
+        float qx, qy, qz;
+        if (!other.project(X, &qx, &qy, &qz)) continue;
+        const std::size_t there = std::size_t(int(qy)) * other.width + int(qx);
+        const float found = other.depth[there];
+        if (!(found > 0)) continue;
+        if (qz < found * (1 - 4 * limits.depth)) {
+          ++conflict[at];
+          continue;
+        }
+        if (std::abs(qz - found) > limits.depth * found) continue;
+        float M[3], bx, by, bz;
+        other.normal_to_world(other.normal + 3 * there, M);
+        if (N[0] * M[0] + N[1] * M[1] + N[2] * M[2] < limits.cosine) continue;
+        // The point where the other photo sees it, on the line of sight through the projection.
+        float Y[3];
+        other.to_world(qx, qy, found, Y);
+        if (!here.project(Y, &bx, &by, &bz)) continue;
+        if (std::hypot(bx - px, by - py) > limits.pixels) continue;
+        ++agree[at];
+        const float other_size = other.footprint(found);
+        const bool finer = other_size < 0.98f * size ||
+                           (other_size <= size * 1.0204082f && ranks[j] < rank);
+        if (finer) carried[at] = 1;
+        const float weight = size * size / (other_size * other_size);
+        for (int i = 0; i < 3; ++i) {
+          sum[i] += weight * Y[i];
+          turn[i] += weight * M[i];
+        }
+        total += weight;
+      }
+      const float length = std::sqrt(turn[0] * turn[0] + turn[1] * turn[1] + turn[2] * turn[2]);
+      for (int i = 0; i < 3; ++i) {
+        points[3 * at + i] = sum[i] / total;
+        normals[3 * at + i] = turn[i] / std::max(length, 1e-12f);
+      }
+    }
+  }
+}
+
+void compare_maps(Depth depth, Normals normal, Intrinsics K, Pose pose, std::vector<Depth> depths,
+                  std::vector<Normals> source_normals, std::vector<Intrinsics> Ks,
+                  std::vector<Pose> poses, std::vector<int> ranks, int rank, float max_pixels,
+                  float max_depth, float min_cosine, int threads, Map<std::uint8_t> agree,
+                  Map<std::uint8_t> conflict, Map<std::uint8_t> carried, Points points,
+                  Points normals) {
+  const std::size_t count = depths.size();
+  if (source_normals.size() != count || Ks.size() != count || poses.size() != count ||
+      ranks.size() != count)
+    throw std::invalid_argument("as many of each as there are sources");
+  const auto fits = [&](const auto& array) {
+    return array.shape(0) == depth.shape(0) && array.shape(1) == depth.shape(1);
+  };
+  if (!fits(agree) || !fits(conflict) || !fits(carried) || !fits(points) || !fits(normals))
+    throw std::invalid_argument("the results must have the depth map's size");
+  const Photo here(depth, normal, K, pose);
+  std::vector<Photo> sources;
+  for (std::size_t j = 0; j < count; ++j) sources.emplace_back(depths[j], source_normals[j], Ks[j], poses[j]);
+  const Limits limits{max_pixels, max_depth, min_cosine};
+  nb::gil_scoped_release release;
+  compare(here, sources, ranks, rank, limits, threads > 0 ? threads : omp_get_num_procs(),
+          agree.data(), conflict.data(), carried.data(), points.data(), normals.data());
+}
+
+}  // namespace
+
+NB_MODULE(_fusion, m) {
+  m.doc() = "Consistency of depth maps between photos.";
+  m.def("compare_maps", &compare_maps, "depth"_a, "normal"_a, "K"_a, "pose"_a, "depths"_a,
+        "source_normals"_a, "Ks"_a, "poses"_a, "ranks"_a, "rank"_a, "max_pixels"_a, "max_depth"_a,
+        "min_cosine"_a, "threads"_a, "agree"_a, "conflict"_a, "carried"_a, "points"_a, "normals"_a);
+}
