@@ -47,7 +47,7 @@ def _photos(data: ReportData) -> Iterator[Finding]:
         yield Finding(f"{plural(lost, 'photo')} could not be placed.", "")
     if photos.skipped:
         yield Finding(
-            f"{plural(len(photos.skipped), 'file')} could not be used as photos.",
+            f"{plural(len(photos.skipped), 'file')} could not be used.",
             "The table of left-out photos says why.",
         )
     if 0 < photos.registered < FEW_PHOTOS:

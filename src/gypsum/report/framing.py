@@ -72,14 +72,7 @@ class Focus:
         """The one picture to show: from the front, a little from above, filled by the focus."""
         azimuth = self.first if self.all_around else self.middle + min(0.4, self.span / 4)
         eye = self.orbit(azimuth, width, height, elevation=min(self.elevation, np.radians(28)))
-        pixels, _ = eye.project(self.points)
-        low, high = np.percentile(pixels, [0.2, 99.8], axis=0)
-        zoom = min(0.85 * width / (high[0] - low[0]), 0.85 * height / (high[1] - low[1]))
-        K = eye.K.copy()
-        K[:2, :2] *= zoom
-        # Shifting the principal point centres the focus without turning the camera.
-        K[:2, 2] += (np.array([width, height]) / 2 - (low + high) / 2) * zoom
-        return Eye(width, height, K, eye.R, eye.t)
+        return eye.filled_by(self.points, 0.85)
 
 
 def direction(azimuth: float, elevation: float) -> Float64:
@@ -113,7 +106,8 @@ def _often_seen(mesh: Mesh, views: Sequence[View], renderer: Renderer) -> Float3
     if often.sum() < 100:
         return points
     standing = often & _above_ground(points[:, 2], mesh.face_normals()[face, 2] > 0.9, often)
-    return points[standing if standing.sum() > _STANDING_SHARE * often.sum() else often]
+    stands = standing.sum() > _STANDING_SHARE * often.sum()
+    return np.asarray(points[standing if stands else often])
 
 
 def _prominence(points: Float32, view: View, renderer: Renderer) -> Float64:

@@ -83,7 +83,7 @@ def _tiles(data: ReportData) -> Markup:
         tiles.append(_tile(short(data.surface.faces), "triangles"))
     if data.texture is not None:
         tiles.append(_tile(f"{100 * data.texture.coverage:.0f} %", "coloured from photos"))
-    tiles.append(_tile(duration(data.seconds), "time"))
+    tiles.append(_tile(brief(data.seconds), "time"))
     tiles.append(_tile(size(data.peak_bytes), "largest memory"))
     return element("dl", *tiles, class_="tiles")
 
@@ -261,6 +261,13 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def brief(seconds: float) -> str:
+    """The duration in one unit: ``"48 s"``, ``"14 min"``, ``"2.1 h"``."""
+    if seconds < 99:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5_940 else f"{seconds / 3600:.1f} h"
 
 
 def size(count: int) -> str:

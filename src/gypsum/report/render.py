@@ -12,28 +12,20 @@ from numpy.typing import NDArray
 from gypsum.formats.colors import sample_atlas
 from gypsum.formats.corners import unit_normals
 from gypsum.native._render import rasterize
+from gypsum.report.clay import Clay
 from gypsum.scene import Mesh, TexturedMesh, View
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 UInt8 = NDArray[np.uint8]
 
-_ROWS_AT_ONCE = 64
+_ROWS_AT_ONCE = 128
 """Rows shaded together: bounds the memory for the colours of large pictures."""
 
 _COARSEST_LEVEL = 3
 """Atlases are padded around their charts by some texels; coarser levels would mix charts."""
 
-_CLAY = np.array([226, 217, 205], np.float32)
-_BACK = np.array([120, 52, 48], np.float32)
 _PLAIN = np.array([190, 190, 190], np.uint8)
-
-_HOLLOWS = (0.003, 0.008, 0.02, 0.05)
-"""Sizes of hollows that are darkened, as a share of the picture's long side."""
-_DIRECTIONS = 6
-
-_KEY_LIGHT = np.array([-0.5, -0.6, -0.62])
-_FILL_LIGHT = np.array([0.75, 0.05, -0.65])
 
 
 class Shading(StrEnum):
@@ -42,7 +34,7 @@ class Shading(StrEnum):
     TEXTURE = "texture"
     """Its colours as they are, unlit."""
     CLAY = "clay"
-    """Its shape, lit from the upper left, with darker hollows; the surface's back is dark red."""
+    """Its shape, lit from the upper left, with soft shadows; the surface's back is dark red."""
     NORMALS = "normals"
     """Its orientation: camera x, y, z as red, green, blue."""
 
@@ -97,6 +89,24 @@ class Eye:
         pixels = pixels * (self.K[0, 0], self.K[1, 1]) + (self.K[0, 2], self.K[1, 2])
         return pixels, camera[:, 2]
 
+    def lift(self, pixels: Float64, depth: NDArray[np.floating]) -> Float64:
+        """World points (N, 3) at pixels (N, 2) and depths (N,)."""
+        rays = (pixels - self.K[:2, 2]) / (self.K[0, 0], self.K[1, 1])
+        camera = np.column_stack([rays, np.ones(len(rays))]) * np.asarray(depth)[:, None]
+        return np.asarray((camera - self.t) @ self.R)
+
+    def filled_by(self, points: NDArray[np.floating], share: float) -> Eye:
+        """Zoomed and shifted, so that points (N, 3) fill this share of the picture, centred."""
+        pixels, _ = self.project(points)
+        low, high = np.percentile(pixels, [0.2, 99.8], axis=0)
+        sides = np.array([self.width, self.height])
+        zoom = float((share * sides / np.maximum(high - low, 1e-9)).min())
+        K = self.K.copy()
+        K[:2, :2] *= zoom
+        # Shifting the principal point turns no line; turning the camera would.
+        K[:2, 2] = sides / 2 + zoom * (K[:2, 2] - (low + high) / 2)
+        return replace(self, K=K)
+
 
 @dataclass(frozen=True)
 class _Fragments:
@@ -130,13 +140,12 @@ class Renderer:
         """The picture (height, width, 4), sRGB and straight alpha, 0 where there is no surface."""
         fine = eye.scaled(supersample)
         fragments = self._rasterize(fine, ball)
+        clay = self._clay(ball) if shading is Shading.CLAY else None
         bands = [
-            self._band(fragments, rows, fine, shading, supersample)
+            self._band(fragments, rows, fine, shading, supersample, clay)
             for rows in _bands(fine.height, _ROWS_AT_ONCE * supersample)
         ]
         picture = np.concatenate(bands)
-        if shading is Shading.CLAY:
-            picture[..., :3] *= _openness(fragments.depth, supersample, fine.K[0, 0])
         return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
 
     def depth(self, eye: Eye, ball: Ball | None = None) -> Float32:
@@ -159,36 +168,54 @@ class Renderer:
             )
         )
 
+    def _clay(self, ball: Ball | None) -> Clay:
+        return Clay(self.mesh) if ball is None else Clay(self.mesh, ball.center, ball.radius)
+
     def _band(
-        self, fragments: _Fragments, rows: slice, eye: Eye, shading: Shading, supersample: int
+        self,
+        fragments: _Fragments,
+        rows: slice,
+        eye: Eye,
+        shading: Shading,
+        supersample: int,
+        clay: Clay | None,
     ) -> Float32:
         """Averaged colours and alpha of some rows, 0 to 255."""
-        face = fragments.face[rows]
-        hit = face >= 0
-        second, third = fragments.weights[rows][hit].T
+        face, depth = fragments.face[rows], fragments.depth[rows]
+        y, x = np.nonzero(face >= 0)
+        face_hit, depth_hit = face[y, x], depth[y, x]
+        second, third = fragments.weights[rows][y, x].T
         weights = np.stack([1 - second - third, second, third], axis=1)
         samples = np.zeros((*face.shape, 4), np.float32)
-        samples[hit, 3] = 255
-        samples[hit, :3] = self._shade(face[hit], weights, fragments.depth[rows][hit], eye, shading)
+        samples[y, x, 3] = 255
+        if shading is Shading.TEXTURE:
+            colors = self._colors(face_hit, weights, depth_hit, eye)
+        elif clay is None:
+            normals = self._smooth_normals(face_hit, weights) @ eye.R.T.astype(np.float32)
+            colors = (normals * np.array([1, -1, -1], np.float32) + 1) * 127.5
+        else:
+            pixels = np.stack([x + 0.5, y + rows.start + 0.5], axis=1)
+            group = (y % supersample * supersample + x % supersample).astype(np.int32)
+            colors = clay.colors(
+                eye.lift(pixels, depth_hit).astype(np.float32),
+                self._smooth_normals(face_hit, weights),
+                self._shows_back(eye)[face_hit],
+                eye.R,
+                group,
+                supersample**2,
+            )
+        samples[y, x, :3] = colors
         height, width = face.shape[0] // supersample, face.shape[1] // supersample
-        mean: Float32 = samples.reshape(height, supersample, width, supersample, 4).mean(
-            axis=(1, 3)
-        )
+        shape = (height, supersample, width, supersample, 4)
+        mean: Float32 = samples.reshape(shape).mean(axis=(1, 3))
         mean[..., :3] *= 255 / np.maximum(mean[..., 3:], 1)
         return mean
 
-    def _shade(
-        self, face: NDArray[np.int32], weights: Float32, depth: Float32, eye: Eye, shading: Shading
-    ) -> Float32:
-        """Colours (N, 3), 0 to 255, of samples on faces (N,)."""
-        if shading is Shading.TEXTURE:
-            return self._colors(face, weights, depth, eye)
+    def _smooth_normals(self, face: NDArray[np.int32], weights: Float32) -> Float32:
+        """(N, 3) unit normals, world."""
         normals = np.einsum("nk,nkd->nd", weights, self._normals[self.mesh.faces[face]])
-        normals = normals @ eye.R.T.astype(np.float32)
         normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-6)
-        if shading is Shading.NORMALS:
-            return np.asarray((normals * (1, -1, -1) + 1) * 127.5, np.float32)
-        return _clay(normals, self._shows_back(eye)[face])
+        return np.asarray(normals, np.float32)
 
     def _shows_back(self, eye: Eye) -> NDArray[np.bool_]:
         """(F,) whether the eye is behind each face."""
@@ -216,7 +243,7 @@ class Renderer:
         pixel = depth / eye.K[0, 0]
         texels = float(np.median(self._texels[face] * pixel * pixel))
         level = round(0.5 * np.log2(max(texels, 1)))
-        return self._levels[min(level, len(self._levels) - 1)]
+        return self._levels[int(min(level, len(self._levels) - 1))]
 
 
 def render(
@@ -266,49 +293,4 @@ def _texels_per_area(model: TexturedMesh) -> Float32:
     p, q, r = (model.uvs[model.uv_faces[:, i]].astype(np.float64) for i in range(3))
     (ux, uy), (vx, vy) = (q - p).T, (r - p).T
     texels = np.abs(ux * vy - uy * vx) * model.atlas.shape[0] * model.atlas.shape[1]
-    return (texels / np.maximum(area, 1e-20)).astype(np.float32)
-
-
-def _clay(normals: Float32, back: NDArray[np.bool_]) -> Float32:
-    """Colours (N, 3) of a matt surface under a key light, a fill light and a bright sky."""
-    normals = np.where(back[:, None], -normals, normals)
-    # Light that wraps around the edges, as from large lamps, shows more of the shape than hard
-    # light; interpolated normals may also lean away from a face that is seen at a grazing angle.
-    key = np.clip((normals @ _unit(_KEY_LIGHT) + 0.25) / 1.25, 0, 1)
-    fill = np.clip((normals @ _unit(_FILL_LIGHT) + 0.25) / 1.25, 0, 1)
-    sky = 0.5 - 0.5 * normals[:, 1]
-    light = 0.12 + 0.66 * key + 0.22 * fill + 0.16 * sky
-    colors = np.where(back[:, None], _BACK, _CLAY) * light[:, None]
-    return np.asarray(colors, np.float32)
-
-
-def _unit(vector: Float64) -> Float32:
-    return (vector / np.linalg.norm(vector)).astype(np.float32)
-
-
-def _openness(depth: Float32, supersample: int, focal: float) -> Float32:
-    """Factor (height, width, 1): below 1 in hollows, which lie behind what surrounds them.
-
-    Opposite neighbours tell: on a plane, however slanted, their mean depth is the depth between.
-    """
-    depth = depth[supersample // 2 :: supersample, supersample // 2 :: supersample]
-    hidden = np.zeros_like(depth)
-    for share in _HOLLOWS:
-        reach = max(1.5, share * max(depth.shape))
-        pixel = np.maximum(depth * supersample / focal, 1e-12)
-        for angle in np.arange(_DIRECTIONS) * np.pi / _DIRECTIONS:
-            dx, dy = round(reach * np.cos(angle)), round(reach * np.sin(angle))
-            one, other = _shifted(depth, dx, dy), _shifted(depth, -dx, -dy)
-            behind = (depth - (one + other) / 2) / (np.hypot(dx, dy) * pixel)
-            # What lies far behind is another thing, not a hollow of this one.
-            near = np.clip((3 - behind) / 2, 0, 1) * ((one > 0) & (other > 0))
-            hidden += np.clip(behind, 0, 1) * near
-    hidden = cv2.GaussianBlur(hidden / _DIRECTIONS, (0, 0), 1.0)
-    return np.asarray(np.clip(1 - 0.75 * hidden, 0.3, 1)[..., None], np.float32)
-
-
-def _shifted(picture: Float32, dx: int, dy: int) -> Float32:
-    """What lies ``dx`` pixels right and ``dy`` below of each pixel; 0 beyond the border."""
-    height, width = picture.shape
-    move = np.array([[1, 0, -dx], [0, 1, -dy]], np.float64)
-    return np.asarray(cv2.warpAffine(picture, move, (width, height), flags=cv2.INTER_NEAREST))
+    return np.asarray(texels / np.maximum(area, 1e-20), np.float32)

@@ -21,8 +21,8 @@ _FINE = 2
 """Drawn at this many times the size, then shrunk: lines without steps."""
 _PAPER = (247, 246, 243)
 _GRID = (224, 222, 216)
-_FIRST, _LAST = np.array([38, 92, 168]), np.array([222, 110, 36])
-"""Colours of the first and the last photo."""
+_COLORS = np.array([[36, 92, 172], [150, 62, 138], [228, 118, 38]])
+"""Of the first, the middle and the last photo."""
 
 
 def draw_cameras(
@@ -65,7 +65,15 @@ def _eyes(
     distance = 1.12 * reach / np.sin(field / 2)
     slanted = Eye.looking(middle + distance * toward, middle, side, side, field)
     top = Eye.looking(middle + np.array([0, 0, distance]), middle, side, side, field)
-    return slanted, top
+    shown = np.vstack([places, _ring(center, floor, 0.6 * reach)])
+    return slanted.filled_by(shown, 0.86), top.filled_by(shown, 0.86)
+
+
+def _ring(center: Float64, floor: float, radius: float) -> Float64:
+    """Points (N, 3) around the focus on the ground, to be in the picture."""
+    angle = np.linspace(0, 2 * np.pi, 16, endpoint=False)
+    flat = center[:2] + radius * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    return np.column_stack([flat, np.full(len(flat), floor)])
 
 
 def _floor(cloud: PointCloud, center: Float64, radius: float) -> float:
@@ -123,10 +131,14 @@ def _panel(
     # The farthest first, so that near cameras cover far ones.
     depths = [float(eye.project(frustum[:1])[1][0]) for frustum in frusta]
     for index in np.argsort(depths)[::-1]:
-        share = index / max(len(frusta) - 1, 1)
-        color = tuple(np.rint(_FIRST + share * (_LAST - _FIRST)).astype(int).tolist())
-        _draw_frustum(draw, eye, frusta[index], color)
+        _draw_frustum(draw, eye, frusta[index], _color(index / max(len(frusta) - 1, 1)))
     return np.asarray(image)
+
+
+def _color(share: float) -> tuple[int, ...]:
+    """Of a photo ``share`` (0 to 1) of the way from the first to the last."""
+    stops = np.linspace(0, 1, len(_COLORS))
+    return tuple(round(float(np.interp(share, stops, _COLORS[:, i]))) for i in range(3))
 
 
 def _draw_frustum(
@@ -150,7 +162,9 @@ def _splat(picture: UInt8, eye: Eye, cloud: PointCloud) -> UInt8:
     order = np.argsort(depth)[::-1]
     order = order[depth[order] > 0]
     x, y = np.floor(pixels[order]).astype(np.int64).T
-    dots = [(dx, dy) for dy in range(_FINE + 1) for dx in range(_FINE + 1)]
+    # Sparse clouds get larger dots, so that surfaces still look like surfaces.
+    size = int(np.clip(np.rint(_FINE * np.sqrt(_POINTS / max(len(cloud), 1))), _FINE, 3 * _FINE))
+    dots = [(dx, dy) for dy in range(size) for dx in range(size)]
     column = np.stack([x + dx for dx, _ in dots], axis=1).ravel()
     row = np.stack([y + dy for _, dy in dots], axis=1).ravel()
     colors = np.repeat(cloud.colors[order], len(dots), axis=0)
