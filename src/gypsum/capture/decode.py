@@ -10,7 +10,7 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-import pillow_heif
+import pi_heif
 from PIL import Image, ImageCms, UnidentifiedImageError
 
 from gypsum.capture import limits
@@ -18,7 +18,7 @@ from gypsum.capture.exif import Exif, read_exif
 from gypsum.capture.sources import UnusableError
 from gypsum.errors import GypsumError
 
-_FORMATS = ("JPEG", "MPO", "PNG", "TIFF", "WEBP", "HEIF")
+_FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "HEIF")
 _COPIED_MODES = ("RGB", "L")
 _TURN = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -37,7 +37,7 @@ JPEG_QUALITY = 95
 # Every photo's size is checked here before it is decoded; Pillow's own guard is the second bolt.
 Image.MAX_IMAGE_PIXELS = limits.PIXELS_MAX
 warnings.simplefilter("error", Image.DecompressionBombWarning)
-pillow_heif.register_heif_opener(thumbnails=False)
+pi_heif.register_heif_opener(thumbnails=False)
 
 
 @contextmanager
@@ -94,7 +94,7 @@ def can_be_copied(image: Image.Image, exif: Exif) -> bool:
     )
 
 
-def small_jpeg(image: Image.Image, long_side: int) -> Image.Image:
+def decode_small(image: Image.Image, long_side: int) -> Image.Image:
     """Decode the whole file, which proves it sound, with a JPEG's pixels made ``long_side`` or
     more, up to twice that: the inverse cosine transform at a reduced size costs a fraction."""
     scale = long_side / max(image.size)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from gypsum.capture.sources import printable
@@ -30,24 +31,35 @@ def safe_name(name: str) -> str:
     return path.stem.encode()[:room].decode("utf-8", "ignore") + path.suffix
 
 
-def unique_names(photos: Sequence[tuple[tuple[str, ...], str]]) -> list[str]:
-    """One safe name for each photo, given its folders and its own name.
+@dataclass(frozen=True)
+class Wish:
+    """How a photo would like to be called."""
+
+    name: str
+    original: str
+    """The user's name, from which ``name`` may differ in its suffix."""
+    parents: tuple[str, ...]
+    """Names of the folders it is in, the nearest last."""
+
+
+def unique_names(wishes: Sequence[Wish]) -> list[str]:
+    """One safe name for each photo.
 
     Names that clash get as many of their folders in front as tell them apart, else a number.
     Capitals and the ways to compose accents don't tell names apart, as on many file systems.
     """
-    names = [safe_name(name) for _, name in photos]
+    names = [safe_name(wish.name) for wish in wishes]
     for clash in _clashes(names):
-        depths = range(1, 1 + max(len(photos[i][0]) for i in clash))
-        for depth in depths:
-            longer = [safe_name("_".join((*photos[i][0][-depth:], names[i]))) for i in clash]
+        for depth in range(1, 1 + max(len(wishes[i].parents) for i in clash)):
+            longer = [safe_name("_".join((*wishes[i].parents[-depth:], names[i]))) for i in clash]
             if len({_key(name) for name in longer}) == len(clash):
                 for i, name in zip(clash, longer, strict=True):
                     names[i] = name
                 break
-    taken: set[Hashable] = set()
-    for i, name in enumerate(names):
-        names[i] = _numbered(name, taken)
+    taken: set[str] = set()
+    # Those that bear their user's name choose first.
+    for i in sorted(range(len(names)), key=lambda i: names[i] != wishes[i].original):
+        names[i] = _numbered(names[i], taken)
         taken.add(_key(names[i]))
     return names
 
@@ -59,7 +71,7 @@ def _clashes(names: Sequence[str]) -> list[list[int]]:
     return [group for group in groups.values() if len(group) > 1]
 
 
-def _numbered(name: str, taken: set[Hashable]) -> str:
+def _numbered(name: str, taken: set[str]) -> str:
     """``name``, else ``name-2``, ``name-3``…"""
     path, number, candidate = PurePosixPath(name), 1, name
     while _key(candidate) in taken:
@@ -68,5 +80,5 @@ def _numbered(name: str, taken: set[Hashable]) -> str:
     return candidate
 
 
-def _key(name: str) -> Hashable:
+def _key(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()

@@ -16,13 +16,13 @@ from gypsum.capture import limits
 from gypsum.capture.decode import (
     JPEG_QUALITY,
     can_be_copied,
+    decode_small,
     opened,
-    small_jpeg,
     upright_rgb,
 )
 from gypsum.capture.exif import Exif, read_exif
 from gypsum.capture.measure import WORKING_SIDE, Measures, measure, repeats
-from gypsum.capture.names import unique_names
+from gypsum.capture.names import Wish, unique_names
 from gypsum.capture.sources import FoundPhoto, OpenZips, UnusableError, list_inputs, too_few
 from gypsum.errors import InputError, ResourceError
 from gypsum.scene.capture import Capture, PhotoFile, SkippedPhoto
@@ -85,7 +85,7 @@ def _prepare_all(
 ) -> list[_Ready | SkippedPhoto]:
     """Work on several photos at a time; the outcomes are in the photos' order."""
     allowance = _Allowance(limits.PIXELS_AT_ONCE)
-    workers = threads or len(os.sched_getaffinity(0))
+    workers = threads or os.cpu_count() or 1
     with OpenZips() as zips, ThreadPoolExecutor(workers) as pool:
         jobs = [
             pool.submit(_prepare, photo, incoming / f"{i:06d}.part", zips, allowance)
@@ -123,10 +123,10 @@ def _store(found: FoundPhoto, target: Path, zips: OpenZips, allowance: _Allowanc
     original, digest = _original(found, target, zips)
     with opened(original) as image, allowance.taken(image.width * image.height):
         exif = read_exif(image)
-        name = PurePosixPath(found.source).name
+        name = found.name
         if can_be_copied(image, exif):
             width, height = image.size
-            picture = small_jpeg(image, WORKING_SIDE)
+            picture = decode_small(image, WORKING_SIDE)
             name = _with_suffix(name, _COPY_SUFFIXES, ".png" if image.format == "PNG" else ".jpg")
             with _writing(target):
                 _link_or_copy(original, target)
@@ -137,7 +137,7 @@ def _store(found: FoundPhoto, target: Path, zips: OpenZips, allowance: _Allowanc
             with _writing(target):
                 target.unlink(missing_ok=True)
                 picture.save(target, "JPEG", quality=JPEG_QUALITY, subsampling=0)
-    return _Ready(found, target, name, width, height, exif, measure(picture), digest)
+        return _Ready(found, target, name, width, height, exif, measure(picture), digest)
 
 
 def _original(found: FoundPhoto, target: Path, zips: OpenZips) -> tuple[Path, str]:
@@ -167,7 +167,8 @@ def _link_or_copy(source: Path, target: Path) -> None:
 def _without_repeats(ready: list[_Ready], skipped: list[SkippedPhoto]) -> list[_Ready]:
     """One of each picture; the others are added to ``skipped``."""
     same = repeats(
-        [photo.measures for photo in ready], [photo.width * photo.height for photo in ready]
+        [photo.measures.fingerprint for photo in ready],
+        [(photo.width, photo.height) for photo in ready],
     )
     for i, kept in same.items():
         reason = f"is the same picture as {ready[kept].found.source}"
@@ -176,7 +177,9 @@ def _without_repeats(ready: list[_Ready], skipped: list[SkippedPhoto]) -> list[_
 
 
 def _named(ready: Sequence[_Ready]) -> tuple[PhotoFile, ...]:
-    names = unique_names([(photo.found.parents, photo.name) for photo in ready])
+    names = unique_names(
+        [Wish(photo.name, photo.found.name, photo.found.parents) for photo in ready]
+    )
     return tuple(
         PhotoFile(
             name=name,

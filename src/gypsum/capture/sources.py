@@ -43,6 +43,7 @@ _SIGNATURES = re.compile(
 )
 _SIGNATURE_BYTES = 16
 _CHUNK = 1 << 20
+_REASONS_MOST = 4
 _ENCRYPTED = 1
 
 
@@ -62,19 +63,23 @@ class FoundPhoto:
     """Where it is in the zip."""
 
     @property
+    def name(self) -> str:
+        """The user's name for it, without folders."""
+        return PurePosixPath(self.source).name
+
+    @property
     def parents(self) -> tuple[str, ...]:
         """Names of the folders it is in, from the input's own to the nearest."""
-        origin = self.path.parent if self.entry is None else self.path.with_suffix("")
-        if self.entry is None:  # The source's folders are the tail of the path's.
-            inner = len(PurePosixPath(self.source).parts) - 1
-            return origin.absolute().parts[-(inner + 1) :]
-        return (origin.name, *PurePosixPath(self.source).parts[:-1])
+        within = PurePosixPath(self.source).parts
+        if self.entry is not None:
+            return (self.path.stem, *within[:-1])
+        return self.path.absolute().parts[-len(within) - 1 : -1]
 
-    def chunks(self, zips: OpenZips) -> Iterator[bytes]:
+    def chunks(self, zips: OpenZips, size: int = _CHUNK) -> Iterator[bytes]:
         """The file's bytes, at most as many as its zip declares. Raises `UnusableError`."""
         try:
             with self._open(zips) as file:
-                while chunk := file.read(_CHUNK):
+                while chunk := file.read(size):
                     yield chunk
         except PermissionError as error:
             raise UnusableError("can't be opened: its owner doesn't allow it") from error
@@ -283,11 +288,7 @@ def _check_start(found: FoundPhoto, size: int, zips: OpenZips) -> None:
         raise UnusableError(f"is larger than {limits.PHOTO_BYTES_MAX / limits.GiB:g} GiB")
     if found.path.suffix.lower() in RAW_SUFFIXES:
         raise UnusableError("is a raw photo; export it as JPEG or TIFF")
-    start = b""
-    for chunk in found.chunks(zips):
-        start += chunk[: _SIGNATURE_BYTES - len(start)]
-        if len(start) == _SIGNATURE_BYTES:
-            break
+    start = next(found.chunks(zips, _SIGNATURE_BYTES), b"")
     if not _SIGNATURES.match(start):
         raise UnusableError(f"holds no photo, whatever its name says ({FORMAT_NAMES} are read)")
 
@@ -310,17 +311,24 @@ def _check_count(listing: Listing, inputs: Sequence[Path]) -> None:
 
 def too_few(usable: int, skipped: Sequence[SkippedPhoto]) -> InputError:
     """The error for a capture that can't work, with what is wrong with the photos left out."""
-    total = usable + len(skipped)
     by_reason: dict[str, list[str]] = {}
     for photo in skipped:
         by_reason.setdefault(photo.reason, []).append(photo.name)
-    reasons = [f"{in_words(names)} {reason}" for reason, names in by_reason.items()]
+    reasons = [_with_others(names, reason) for reason, names in by_reason.items()]
+    if len(reasons) > _REASONS_MOST:
+        reasons = [*reasons[:_REASONS_MOST], "and so on"]
     only = f"Only {usable}" if usable else "None"
-    have = f"{only} of the {total} photos can be used"
-    why = f" ({'; '.join(reasons[:4])})" if reasons else ""
+    have = f"{only} of the {usable + len(skipped)} photos can be used"
+    why = f" ({'; '.join(reasons)})" if reasons else ""
     return InputError(
         f"{have}, and at least {limits.PHOTOS_MIN} taken from different places are needed{why}."
     )
+
+
+def _with_others(names: Sequence[str], reason: str) -> str:
+    rest = len(names) - 1
+    like = f", like {rest} {'other' if rest == 1 else 'others'}," if rest else ""
+    return f"{names[0]}{like} {reason}"
 
 
 def _others_in_words(others: Counter[str]) -> str:
@@ -330,16 +338,16 @@ def _others_in_words(others: Counter[str]) -> str:
     raw = sum(count for suffix, count in others.items() if suffix in RAW_SUFFIXES)
     if raw:
         return f", but the {raw} raw photos must be exported as JPEG or TIFF first"
-    return f", not the {total} other files found there"
+    return f", not the {'other file' if total == 1 else f'{total} other files'} found there"
 
 
 def _once(photos: Iterable[FoundPhoto]) -> list[FoundPhoto]:
     """Without files given twice, like a folder and a file in it."""
-    unique = {
-        (photo.path.resolve(), photo.entry.header_offset if photo.entry else -1): photo
-        for photo in reversed(list(photos))
-    }
-    return list(reversed(unique.values()))
+    unique: dict[tuple[Path, int], FoundPhoto] = {}
+    for photo in photos:
+        place = photo.entry.header_offset if photo.entry else -1
+        unique.setdefault((photo.path.resolve(), place), photo)
+    return list(unique.values())
 
 
 def _content_digest(photo: FoundPhoto, zips: OpenZips) -> str:
