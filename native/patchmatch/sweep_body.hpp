@@ -8,6 +8,7 @@
 // the number of threads.
 #include "lanes.hpp"
 #include "sweep.hpp"
+#include "window.hpp"
 
 #include <array>
 #include <limits>
@@ -17,9 +18,6 @@ namespace {
 
 // Variance of sensor and compression noise in grey levels squared: what must not count as texture.
 constexpr float kNoiseVariance = 4.0f;
-// Bilateral weights: grey levels and pixels at which a sample's weight has fallen to 1/e.
-constexpr float kSigmaGray = 18.0f;
-constexpr float kSigmaPixels = 9.0f;
 // The cosine of the steepest angle between normal and line of sight (80 degrees).
 constexpr float kMinCosine = 0.17f;
 // View selection (ACMH): costs above kBadCost speak against a source, good ones fall below a
@@ -31,26 +29,6 @@ constexpr float kBeta = 0.3f;
 constexpr float kSettledCost = 0.3f;
 // Forward-backward errors beyond this many pixels are all the same: occluded or wrong.
 constexpr float kMaxGeometricError = 3.0f;
-
-struct Window {
-  alignas(32) float dx[kSamples], dy[kSamples];
-  float spatial[kSamples];
-  float gray[256];  // bilateral weight by grey difference
-
-  Window() {
-    int n = 0;
-    for (int y = -kRadius; y <= kRadius; y += 2)
-      for (int x = -kRadius; x <= kRadius; x += 2) {
-        if (std::abs(x) == kRadius && std::abs(y) == kRadius) continue;
-        dx[n] = float(x);
-        dy[n] = float(y);
-        spatial[n] = std::exp(-float(x * x + y * y) / (kSigmaPixels * kSigmaPixels));
-        ++n;
-      }
-    for (int d = 0; d < 256; ++d) gray[d] = std::exp(-float(d) / kSigmaGray);
-  }
-};
-const Window kWindow;
 
 // The reference side of the NCC, shared by all hypotheses of a pixel.
 struct Patch {
