@@ -101,6 +101,20 @@ def test_too_few_photos_says_why(photos: Path):
         find_photos([photos])
 
 
+def test_too_few_good_photos(photos: Path):
+    with pytest.raises(InputError, match=r"^There are only 2 photos, and at least 3 taken"):
+        find_photos([photos / "1.jpg", photos / "2.jpg"])
+    with pytest.raises(InputError, match=r"^There is only 1 photo, and"):
+        find_photos([photos / "1.jpg"])
+
+
+def test_impossible_paths():
+    with pytest.raises(InputError, match="name"):
+        find_photos([Path("x" * 5000)])
+    with pytest.raises(InputError, match="name"):
+        find_photos([Path("nul\0")])
+
+
 def test_raw_photos_given_by_name_are_explained(photos: Path):
     raw = photos / "1.dng"
     raw.write_bytes(b"II*\0" + bytes(100))

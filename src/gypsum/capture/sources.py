@@ -148,9 +148,9 @@ def list_inputs(inputs: Sequence[Path]) -> Listing:
         for path in inputs:
             try:
                 _add_input(listing, path, zips)
-            except PermissionError as error:
+            except OSError as error:
                 raise InputError(
-                    f"{error.filename or path} can't be opened; check its permissions."
+                    f"{path} can't be opened ({error.strerror}); check its name and permissions."
                 ) from error
     listing.photos = _once(listing.photos)
     _check_count(listing, inputs)
@@ -317,8 +317,11 @@ def too_few(usable: int, skipped: Sequence[SkippedPhoto]) -> InputError:
     reasons = [_with_others(names, reason) for reason, names in by_reason.items()]
     if len(reasons) > _REASONS_MOST:
         reasons = [*reasons[:_REASONS_MOST], "and so on"]
-    only = f"Only {usable}" if usable else "None"
-    have = f"{only} of the {usable + len(skipped)} photos can be used"
+    if skipped:
+        only = f"Only {usable}" if usable else "None"
+        have = f"{only} of the {usable + len(skipped)} photos can be used"
+    else:
+        have = "There is only 1 photo" if usable == 1 else f"There are only {usable} photos"
     why = f" ({'; '.join(reasons)})" if reasons else ""
     return InputError(
         f"{have}, and at least {limits.PHOTOS_MIN} taken from different places are needed{why}."
