@@ -58,6 +58,16 @@ struct Photo {
     *py = (R[3] * X[0] + R[4] * X[1] + R[5] * X[2] + t[1]) / *z * fy + cy;
     return *px >= 0 && *py >= 0 && *px < float(width) && *py < float(height);
   }
+  // Depth of a map pixel's plane where the line of sight through (px, py) meets it. Without this, a
+  // slanted surface would look rough by up to half a pixel's change of depth.
+  float depth_at(std::size_t at, float px, float py) const {
+    const float* n = normal + 3 * at;
+    const float x = (float(at % width) + 0.5f - cx) / fx, y = (float(at / width) + 0.5f - cy) / fy;
+    const float here = n[0] * x + n[1] * y + n[2];
+    const float there = n[0] * ((px - cx) / fx) + n[1] * ((py - cy) / fy) + n[2];
+    const float ratio = here / there;
+    return depth[at] * (ratio > 0.98f && ratio < 1.02f ? ratio : 1.0f);
+  }
   float footprint(float z) const { return z / std::sqrt(fx * fy); }
 };
 
@@ -91,8 +101,8 @@ void compare(const Photo& here, const std::vector<Photo>& sources, const std::ve
         float qx, qy, qz;
         if (!other.project(X, &qx, &qy, &qz)) continue;
         const std::size_t there = std::size_t(int(qy)) * other.width + int(qx);
-        const float found = other.depth[there];
-        if (!(found > 0)) continue;
+        if (!(other.depth[there] > 0)) continue;
+        const float found = other.depth_at(there, qx, qy);
         if (qz < found * (1 - 4 * limits.depth)) {
           ++conflict[at];
           continue;

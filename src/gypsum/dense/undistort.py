@@ -88,11 +88,11 @@ def _border(width: int, height: int, steps: int = 32) -> Float64:
 def _undistort_points(camera: Camera, xy: Float64) -> Float64:
     if len(xy) == 0 or not np.any(camera.distortion):
         return np.asarray(xy, np.float64).reshape(-1, 2)
-    # cv2's own iteration limit (5) is too small near the corners of wide lenses.
+    # cv2's default of 5 iterations is too few near the corners of wide lenses.
     criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 50, 1e-10)
     points = np.asarray(xy, np.float64).reshape(-1, 1, 2)
     K = camera.K
-    ideal = cv2.undistortPointsIter(points, K, camera.distortion, None, K, criteria)
+    ideal = cv2.undistortPoints(points, K, camera.distortion, R=None, P=K, criteria=criteria)
     return np.asarray(ideal, np.float64).reshape(-1, 2)
 
 

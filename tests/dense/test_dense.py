@@ -1,0 +1,134 @@
+"""Photos of a plane to a cloud: undistortion, source choice, depth maps with resume, fusion."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from gypsum import dense
+from gypsum.dense.colmap_workspace import map_path, read_map, write_map
+from gypsum.scene import Camera, Photo, SparseModel
+
+from . import scenes
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("plane")
+    views = scenes.plane_views(folder)
+    model = scenes.sparse_model(views)
+    model.write(folder / "sparse")
+    neighbors = dense.choose_neighbors(model, views, 4)
+    dense.estimate_depth_maps(views, neighbors, folder, long_side=320)
+    return folder
+
+
+def test_depth_and_normal_maps_match_the_plane(workspace: Path) -> None:
+    views = dense.read_views(workspace)
+    for view in views:
+        seen = scenes.seen_by_others(view, views) >= 2
+        depth = read_map(map_path(workspace, "depth", view.name))
+        error = np.abs(depth / scenes.plane_depth(view) - 1)[seen]
+        assert np.median(error) < 5e-4
+        assert np.mean(error < 5e-3) > 0.97
+        normal = read_map(map_path(workspace, "normal", view.name))[seen]
+        assert np.mean(normal @ (view.R @ scenes.NORMAL) > np.cos(np.radians(10))) > 0.9
+
+
+def test_a_stopped_run_continues_to_the_same_maps(workspace: Path, tmp_path: Path) -> None:
+    views = dense.read_views(workspace)
+    neighbors = dense.choose_neighbors(SparseModel.read(workspace / "sparse"), views, 4)
+
+    class Stop(Exception):
+        pass
+
+    calls = 0
+
+    def stop_after_seven(done: float, doing: str = "") -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 7:
+            raise Stop
+
+    with pytest.raises(Stop):
+        dense.estimate_depth_maps(
+            views, neighbors, tmp_path, long_side=320, progress=stop_after_seven
+        )
+    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "passes").rglob("*.npz")}
+    assert len(before) == 6
+    dense.estimate_depth_maps(views, neighbors, tmp_path, long_side=320)
+    assert all(path.stat().st_mtime_ns == time for path, time in before.items())
+    for view in views:
+        np.testing.assert_array_equal(
+            read_map(map_path(tmp_path, "depth", view.name)),
+            read_map(map_path(workspace, "depth", view.name)),
+        )
+
+
+def test_fused_points_lie_on_the_plane_once(workspace: Path) -> None:
+    views = dense.read_views(workspace)
+    sources = [[j for j in range(len(views)) if j != i] for i in range(len(views))]
+    cloud = dense.fuse(views, sources, workspace)
+    distance = np.abs(cloud.points @ scenes.NORMAL)
+    assert np.percentile(distance, 95) < 0.005
+    assert np.median(cloud.normals @ scenes.NORMAL) > 0.99
+    assert cloud.support is not None
+    assert cloud.support.min() >= 3
+    # Five photos of the same place must not give five times the points of one.
+    pixels = views[0].width * views[0].height
+    assert 0.5 * pixels < len(cloud) < 2.0 * pixels
+
+
+def test_what_one_photo_alone_claims_is_not_fused(workspace: Path, tmp_path: Path) -> None:
+    views = dense.read_views(workspace)
+    for i, view in enumerate(views):
+        depth = scenes.plane_depth(view).astype(np.float32)
+        normal = np.broadcast_to((view.R @ scenes.NORMAL).astype(np.float32), (*depth.shape, 3))
+        if i == 2:
+            depth[80:160, 100:200] *= 0.8
+        write_map(map_path(tmp_path, "depth", view.name), depth)
+        write_map(map_path(tmp_path, "normal", view.name), normal)
+    sources = [[j for j in range(len(views)) if j != i] for i in range(len(views))]
+    cloud = dense.fuse(views, sources, tmp_path)
+    assert np.abs(cloud.points @ scenes.NORMAL).max() < 1e-3
+
+
+def test_sources_are_near_and_the_depth_range_holds_the_scene(workspace: Path) -> None:
+    views = dense.read_views(workspace)
+    neighborhoods = dense.choose_neighbors(SparseModel.read(workspace / "sparse"), views, 2)
+    assert set(neighborhoods[0].sources) <= {1, 2}
+    for view, here in zip(views, neighborhoods, strict=True):
+        depth = scenes.plane_depth(view)
+        assert here.near < np.percentile(depth, 2)
+        assert here.far > np.percentile(depth, 98)
+
+
+def test_undistorted_photos_follow_the_pinhole_model(tmp_path: Path) -> None:
+    width, height, f = 320, 240, 300.0
+    camera = Camera(1, "RADIAL", width, height, np.array([f, 158.0, 123.0, -0.12, 0.03]))
+
+    def pattern(ray: np.ndarray) -> np.ndarray:
+        return 128 + 50 * np.sin(18 * ray[..., 0]) + 50 * np.cos(14 * ray[..., 1])
+
+    x, y = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
+    distorted = np.stack([x, y], -1).reshape(-1, 1, 2)
+    criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 100, 1e-12)
+    ray = cv2.undistortPoints(distorted, camera.K, camera.distortion, criteria=criteria)
+    photo = np.rint(pattern(ray.reshape(height, width, 2))).astype(np.uint8)
+    (tmp_path / "photos").mkdir()
+    Image.fromarray(np.stack([photo] * 3, -1)).save(tmp_path / "photos" / "a.png")
+    model = SparseModel(
+        {1: camera},
+        {1: Photo(1, "a.png", 1, np.eye(3), np.zeros(3), np.empty((0, 2)), np.empty(0, np.int64))},
+        np.empty(0, np.int64), np.empty((0, 3)), np.empty((0, 3), np.uint8), np.empty(0),
+    )  # fmt: skip
+    dense.undistort(model, tmp_path / "photos", tmp_path / "dense")
+    (view,) = dense.read_views(tmp_path / "dense")
+    u = (np.arange(view.width) + 0.5 - view.K[0, 2]) / view.K[0, 0]
+    v = (np.arange(view.height) + 0.5 - view.K[1, 2]) / view.K[1, 1]
+    expected = pattern(np.stack(np.meshgrid(u, v), -1))
+    result = view.read()[..., 0].astype(float)
+    assert result.shape == (view.height, view.width)
+    assert np.abs(result - expected)[2:-2, 2:-2].max() < 4
