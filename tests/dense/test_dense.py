@@ -41,18 +41,18 @@ def test_a_stopped_run_continues_to_the_same_maps(workspace: Path, tmp_path: Pat
     views = dense.read_views(workspace)
     neighbors = dense.choose_neighbors(SparseModel.read(workspace / "sparse"), views, 4)
 
-    class Stop(Exception):
+    class StopError(Exception):
         pass
 
     calls = 0
 
-    def stop_after_seven(done: float, doing: str = "") -> None:
+    def stop_after_seven(*_: object) -> None:
         nonlocal calls
         calls += 1
         if calls == 7:
-            raise Stop
+            raise StopError
 
-    with pytest.raises(Stop):
+    with pytest.raises(StopError):
         dense.estimate_depth_maps(
             views, neighbors, tmp_path, long_side=320, progress=stop_after_seven
         )

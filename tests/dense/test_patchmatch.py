@@ -45,7 +45,7 @@ def twin_cost(
     jacobian -= np.outer(s, M[2, :2] + v[2] * gradient) / h[2]
     if not 0.04 < np.linalg.det(jacobian) < 25:
         return 2.0
-    here = np.clip(OFFSETS + (x, y), 0, (gray.shape[1] - 1, gray.shape[0] - 1))
+    here = np.clip(OFFSETS + np.array([x, y]), 0, (gray.shape[1] - 1, gray.shape[0] - 1))
     reference = gray[here[:, 1], here[:, 0]].astype(float)
     weight = np.exp(-np.sum(OFFSETS**2, 1) / 81.0)
     weight *= np.exp(-np.abs(reference - float(gray[y, x])) / 18.0)
@@ -107,9 +107,7 @@ def reconstruct(
     chosen = np.zeros(size, np.uint16)
     matcher.initialise(planes, cost, chosen)
     for sweep in range(6):
-        matcher.sweep(
-            planes, cost, chosen, sweep, 15, 2 * 0.6**sweep, 0.4 * 0.6**sweep, sweep < 4
-        )
+        matcher.sweep(planes, cost, chosen, sweep, 15, 2 * 0.6**sweep, 0.4 * 0.6**sweep, sweep < 4)
     return planes, cost
 
 

@@ -1,4 +1,4 @@
-"""COLMAP's dense workspace: undistorted photos with poses, depth and normal maps, and their settings.
+"""COLMAP's dense workspace: undistorted photos with poses, depth and normal maps, settings.
 
 ``FOLDER/images/NAME``, ``FOLDER/sparse/*.bin``, ``FOLDER/stereo/{depth,normal}_maps/NAME.KIND.bin``
 and ``FOLDER/stereo/{patch-match,fusion}.cfg``, as ``colmap image_undistorter`` lays them out, so
@@ -45,7 +45,7 @@ def map_path(folder: Path, what: str, name: str, kind: str = "geometric") -> Pat
 
 
 def write_map(path: Path, values: Float32) -> None:
-    """Write (H, W) or (H, W, C) as COLMAP's array: a text header, then one plane per channel."""
+    """Write (H, W) or (H, W, C) as COLMAP's array: a text header, then a plane per channel."""
     planes = values[None] if values.ndim == 2 else np.moveaxis(values, 2, 0)
     channels, height, width = planes.shape
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -63,8 +63,9 @@ def read_map(path: Path) -> Float32:
     planes = np.frombuffer(data, "<f4", width * height * channels, start)
     planes = planes.reshape(channels, height, width)
     if channels == 1:
-        return planes[0].astype(np.float32)
-    return np.ascontiguousarray(np.moveaxis(planes, 0, 2), np.float32)
+        return np.array(planes[0], np.float32)
+    values: Float32 = np.ascontiguousarray(np.moveaxis(planes, 0, 2), np.float32)
+    return values
 
 
 def write_settings(folder: Path, sources: Mapping[str, Sequence[str]]) -> None:

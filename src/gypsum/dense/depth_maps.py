@@ -80,8 +80,8 @@ def estimate_depth_maps(
 ) -> None:
     """Write a depth, normal and confidence map for every view into the dense workspace ``folder``.
 
-    Maps have the size of ``view.limited(long_side)``. Depth is along the optical axis in world units,
-    0 where unknown; normals are unit vectors in the camera frame, towards the camera; confidence is
+    Maps have the size of ``view.limited(long_side)``. Depth is along the optical axis in world
+    units, 0 where unknown; normals are unit vectors in the camera frame, towards the camera; confidence is
     the NCC of the chosen plane, 0 to 1. Results of the passes are kept in ``folder/passes``.
     """
     views = [view.limited(long_side) for view in views]
@@ -93,7 +93,7 @@ def estimate_depth_maps(
     estimator = _Estimator(views, neighborhoods, folder / "passes", seed, threads)
     weights = [sum(s.sweeps / s.shrink**2 for s in p.steps) for p in PASSES]
     total, done = sum(weights) * len(views), 0.0
-    for number, step in enumerate(PASSES):
+    for number in range(len(PASSES)):
         for i, view in enumerate(views):
             progress(
                 done / total, f"pass {number + 1} of {len(PASSES)}, photo {i + 1} of {len(views)}"
@@ -157,11 +157,10 @@ class _Estimator:
 
         def make() -> UInt8:
             if shrink == 1:
-                return cv2.cvtColor(self.views[i].read(), cv2.COLOR_RGB2GRAY)
+                return np.asarray(cv2.cvtColor(self.views[i].read(), cv2.COLOR_RGB2GRAY))
             view = self.level(i, shrink)
-            return cv2.resize(
-                self.gray(i, 1), (view.width, view.height), interpolation=cv2.INTER_AREA
-            )
+            size = (view.width, view.height)
+            return np.asarray(cv2.resize(self.gray(i, 1), size, interpolation=cv2.INTER_AREA))
 
         return self.cache.get(("gray", i, shrink), make)
 
@@ -201,7 +200,7 @@ class _Estimator:
         else:
             state = self.load(len(PASSES) - 1, i)
             planes, confidence = state.planes, np.clip(1 - state.cost, 0, 1)
-            depth = 1 / planes[..., 0]
+            depth = (1 / planes[..., 0]).astype(np.float32)
         write_map(map_path(folder, "normal", view.name), plane_normals(planes, view.K))
         write_map(map_path(folder, "confidence", view.name), confidence)
         write_map(target, depth)
@@ -273,7 +272,7 @@ class _Cache:
 
 
 def _transfer(view: View, other: View) -> Float32:
-    """(3, 4): ``p_other ~ M p + v w`` for pixel ``p = (x, y, 1)`` with inverse depth ``w`` in ``view``."""
+    """(3, 4) [M v]: pixel (x, y, 1) = p with inverse depth w goes to ``M p + v w`` in ``other``."""
     R = other.R @ view.R.T
     t = other.t - R @ view.t
     M = other.K @ R @ np.linalg.inv(view.K)
@@ -293,4 +292,4 @@ def plane_normals(planes: Planes, K: Float64) -> Float32:
     normals[..., 1] = planes[..., 2] * K[1, 1]
     normals[..., 2] = planes[..., 0] - normals[..., 0] * x - normals[..., 1] * y[:, None]
     length = np.linalg.norm(normals, axis=2, keepdims=True)
-    return -normals / np.where(length > 0, length, 1)
+    return np.asarray(-normals / np.where(length > 0, length, 1), np.float32)

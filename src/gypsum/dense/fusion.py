@@ -47,10 +47,10 @@ def fuse(
     threads: int = 0,
     progress: Progress = no_progress,
 ) -> PointCloud:
-    """Fuse the depth maps of the dense workspace ``folder`` (ours or COLMAP's ``kind``) into a cloud.
+    """Fuse the depth maps of the dense workspace ``folder`` (ours, or COLMAP's of a ``kind``).
 
-    A pixel becomes a point when enough other photos agree with its depth and normal, and more of them
-    than look through it. Where several photos agree, the one with the finest resolution carries the
+    A pixel becomes a point when enough other photos agree with its depth and normal, and more of
+    them than look through it. Where several photos agree, the one with the finest resolution carries the
     point, placed at the mean of all that agree, weighted by resolution. Photos are streamed: memory
     holds a photo's neighbours, never all. Photos that were not matched (no sources) add nothing.
     """
@@ -118,13 +118,17 @@ def _fuse_one(
     view, depth, normal = loader.get(i)
     loaded = [loader.get(j) for j in others]
     agree, conflict, carried = (np.empty(depth.shape, np.uint8) for _ in range(3))
-    points, normals = np.empty((*depth.shape, 3), np.float32), np.empty((*depth.shape, 3), np.float32)
+    points, normals = (
+        np.empty((*depth.shape, 3), np.float32),
+        np.empty((*depth.shape, 3), np.float32),
+    )
     compare_maps(
         depth, normal, np.ascontiguousarray(view.K), _pose(view),
         [d for _, d, _ in loaded], [n for _, _, n in loaded],
         [np.ascontiguousarray(v.K) for v, _, _ in loaded], [_pose(v) for v, _, _ in loaded],
         list(others), i, limits.max_pixels, limits.max_depth,
-        float(np.cos(np.radians(limits.max_angle))), threads, agree, conflict, carried, points, normals,
+        float(np.cos(np.radians(limits.max_angle))), threads,
+        agree, conflict, carried, points, normals,
     )  # fmt: skip
     keep = (agree >= limits.min_agree) & (agree > conflict) & (carried == 0)
     colors = full.resized(depth.shape[1], depth.shape[0]).read()

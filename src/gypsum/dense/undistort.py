@@ -32,9 +32,9 @@ def undistort(
     threads: int = 0,
     progress: Progress = no_progress,
 ) -> None:
-    """Write the dense workspace ``folder``: pinhole photos (``images/``) and their model (``sparse/``).
+    """Write the dense workspace ``folder``: pinhole photos and their sparse model.
 
-    The pictures keep their focal length; they are cropped to the largest part without empty borders.
+    The pictures keep their focal length and are cropped to the largest part without empty borders.
     A photo that is there from an earlier run is kept. Keypoints and tracks are carried over, so the
     sparse model of the workspace can choose source photos and depth ranges.
     """
