@@ -20,6 +20,6 @@ def sample(
 ) -> None:
     """Make a sample capture: photos of a sculpture that never was, with the truth beside them."""
     with explained(lambda: None):
-        from gypsum.sample import write_sample
+        from gypsum.sample import make_sample
 
-        write_sample(folder)
+        make_sample(folder)

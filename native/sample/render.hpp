@@ -1,0 +1,47 @@
+// Pictures of the sculpture on its table, with exact depth.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "sample/light.hpp"
+#include "sample/mesh.hpp"
+
+namespace gypsum::sample {
+
+// OpenCV's camera: x_cam = R x + t; x_d = x_u (1 + k1 r_u^2); pixel = f x_d + c. The centre of the
+// top-left pixel is (0.5, 0.5).
+struct Camera {
+  int width, height;
+  double fx, fy, cx, cy, k1;
+  double R[9];
+  double t[3];
+};
+
+enum Label : uint8_t { background = 0, object = 1, table = 2 };
+
+struct Picture {
+  float* radiance;   // (H, W, 3) linear sRGB primaries; null where not wanted
+  float* depth;      // (H, W) along the optical axis at the pixel's centre, metres; 0: background
+  float* normal;     // (H, W, 3) world, of the distance field; 0: background
+  uint8_t* label;    // (H, W)
+};
+
+class Scene {
+ public:
+  Scene(float cell, int threads);
+  const Triangles& mesh() const { return mesh_; }
+  void render(const Camera& camera, const Picture& picture, int threads) const;
+
+ private:
+  struct Hit;
+  class View;
+  Light table_light(float x, float y) const;
+  Vec3 shade(const View& view, const Hit& hit, double x, double y) const;
+
+  Triangles mesh_;
+  std::vector<Light> light_;        // at the vertices
+  std::vector<Light> table_light_;  // on a square grid
+};
+
+}  // namespace gypsum::sample

@@ -1,0 +1,51 @@
+"""The procedural sculpture: its surface, its pictures, and a camera's sensor."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+TABLE_RADIUS: float
+
+class Scene:
+    """The sculpture on its table, lit. Building one takes seconds; drawing is quick."""
+
+    def __init__(self, cell: float, threads: int = 0) -> None:
+        """``cell``: size of the triangles, metres."""
+
+    @property
+    def vertices(self) -> NDArray[np.float32]:
+        """(V, 3) metres."""
+
+    @property
+    def normals(self) -> NDArray[np.float32]:
+        """(V, 3) unit normals of the distance field."""
+
+    @property
+    def faces(self) -> NDArray[np.int32]:
+        """(F, 3) counter-clockwise from outside; closed."""
+
+    def render(
+        self,
+        width: int,
+        height: int,
+        K: NDArray[np.float64],
+        R: NDArray[np.float64],
+        t: NDArray[np.float64],
+        k1: float = 0.0,
+        color: bool = True,
+        threads: int = 0,
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.uint8]]:
+        """Radiance (H, W, 3), depth (H, W), world normal (H, W, 3), label (H, W)."""
+
+def expose(
+    radiance: NDArray[np.float32],
+    exposure: float,
+    vignetting: float,
+    full_well: float,
+    read_noise: float,
+    seed: int,
+    threads: int = 0,
+) -> NDArray[np.uint8]:
+    """Linear radiance (H, W, 3) to an 8-bit sRGB photo; ``full_well`` 0 means no noise."""
+
+def distance(points: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The sculpture's distance field at points (N, 3), metres, negative inside."""
