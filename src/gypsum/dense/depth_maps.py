@@ -82,7 +82,8 @@ def estimate_depth_maps(
 
     Maps have the size of ``view.limited(long_side)``. Depth is along the optical axis in world
     units, 0 where unknown; normals are unit vectors in the camera frame, towards the camera;
-    confidence is the NCC of the chosen plane, 0 to 1. Results of the passes are kept in ``folder/passes``.
+    confidence is the NCC of the chosen plane, 0 to 1. The passes keep their results in
+    ``folder/passes``.
     """
     views = [view.limited(long_side) for view in views]
     names = [view.name for view in views]

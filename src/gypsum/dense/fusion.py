@@ -51,8 +51,9 @@ def fuse(
 
     A pixel becomes a point when enough other photos agree with its depth and normal, and more of
     them than look through it. Where several photos agree, the one with the finest resolution
-    carries the point, placed at the mean of all that agree, weighted by resolution. Photos are streamed: memory
-    holds a photo's neighbours, never all. Photos that were not matched (no sources) add nothing.
+    carries the point, placed at the mean of all that agree, weighted by resolution. Photos are
+    streamed: memory holds a photo's neighbours, never all. Photos that were not matched (no
+    sources) add nothing.
     """
     limits = limits or FusionLimits()
     loader = _Loader(views, folder, kind, limits.min_confidence)
