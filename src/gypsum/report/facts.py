@@ -88,7 +88,7 @@ def describe_machine() -> Machine:
     """Cores and memory; no names of hosts or users."""
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return Machine(
-        system=f"{platform.system()} {platform.release()}",
+        system=f"{platform.system()} {platform.release().split('-')[0]}",
         architecture=platform.machine(),
         cores=len(os.sched_getaffinity(0)),
         memory_bytes=pages,

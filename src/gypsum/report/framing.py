@@ -25,8 +25,8 @@ _CENTRAL = 0.2
 """Standard deviation, as a share of a photo's side, of where one keeps what one wants to show."""
 _SEEN_OFTEN = 0.3
 """What is in the middle of this many photos belongs to the focus; 1 is the most for any point."""
-_GROUND_SHARE = 0.15
-"""A horizontal layer with this share of the focus's area is the ground it stands on."""
+_GROUND_SHARE = 0.05
+"""A low, level layer with this share of the focus's area is the ground it stands on."""
 _STANDING_SHARE = 0.04
 """With this share of the area above the ground, the focus is what stands there."""
 _MANY_VIEWS = 60
@@ -105,9 +105,14 @@ def _often_seen(mesh: Mesh, views: Sequence[View], renderer: Renderer) -> Float3
     often = seen >= _SEEN_OFTEN * seen.max(initial=0)
     if often.sum() < 100:
         return points
-    standing = often & _above_ground(points[:, 2], mesh.face_normals()[face, 2] > 0.9, often)
-    stands = standing.sum() > _STANDING_SHARE * often.sum()
-    return np.asarray(points[standing if stands else often])
+    level = mesh.face_normals()[face, 2] > 0.9
+    ground = _ground(points[often, 2], level[often])
+    standing = often & (points[:, 2] > ground)
+    if not np.isfinite(ground) or standing.sum() < _STANDING_SHARE * often.sum():
+        return np.asarray(points[often])
+    # What stands on the ground reaches down to it, though its lowest part is rarely seen.
+    feet = points[standing][::4] * (1, 1, 0) + (0, 0, ground)
+    return np.vstack([points[standing], feet]).astype(np.float32)
 
 
 def _prominence(points: Float32, view: View, renderer: Renderer) -> Float64:
@@ -124,21 +129,17 @@ def _prominence(points: Float32, view: View, renderer: Renderer) -> Float64:
     return prominence
 
 
-def _above_ground(
-    height: Float32, level: NDArray[np.bool_], often: NDArray[np.bool_]
-) -> NDArray[np.bool_]:
-    """Points well above the largest level layer among those seen often; all without such a layer.
+def _ground(height: Float32, level: NDArray[np.bool_]) -> float:
+    """Just above the largest low, level layer; -inf without one.
 
-    ``height`` (N,), whether the surface is ``level`` there (N,), and whether it is seen ``often``.
+    ``height`` (N,) of what is in focus, and whether the surface is ``level`` there (N,).
     """
-    low, high = np.percentile(height[often], [1, 99])
-    layer = (high - low) / 30
-    counts, edges = np.histogram(height[often & level], bins=30, range=(low, high))
-    most = int(np.argmax(counts))
-    if counts[most] < _GROUND_SHARE * often.sum():
-        return np.ones(len(height), np.bool_)
-    above: NDArray[np.bool_] = height > edges[most + 1] + layer / 2
-    return above
+    low, high = np.percentile(height, [1, 99])
+    counts, edges = np.histogram(height[level], bins=30, range=(low, high))
+    most = int(np.argmax(counts[: len(counts) // 2]))
+    if counts[most] < _GROUND_SHARE * len(height):
+        return -np.inf
+    return float(edges[most + 1] + (high - low) / 60)
 
 
 def _covered(azimuths: Float64) -> tuple[float, float]:
