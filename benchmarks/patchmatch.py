@@ -1,7 +1,7 @@
 """Core-microseconds per pixel of the PatchMatch kernel, against its portable path in the same run.
 
-``python benchmarks/patchmatch.py [--json FILE]``: 640 x 480 pixels, eight sources, the sweeps of the
-three passes, one thread. The reference is the portable C++ path, which computes the same costs.
+``python benchmarks/patchmatch.py [--json FILE]``: 640 x 480 pixels, eight sources, one thread, and the
+sweeps before and after the planes have settled. The reference is the portable C++ path, which computes the same costs.
 """
 
 from __future__ import annotations
@@ -75,7 +75,8 @@ def main() -> None:
     fast, slow = measure(portable=False), measure(portable=True)
     for name in fast:
         print(
-            f"{name:14} {fast[name]:6.2f} us/pixel, portable {slow[name]:6.2f}, ratio {slow[name] / fast[name]:.1f}"
+            f"{name:14} {fast[name]:6.2f} us/pixel, portable {slow[name]:6.2f}, "
+            f"ratio {slow[name] / fast[name]:.1f}"
         )
     if arguments.json:
         record = {
