@@ -1,7 +1,7 @@
 """Core-microseconds per pixel of the PatchMatch kernel, against its portable path in the same run.
 
-``python benchmarks/patchmatch.py [--json FILE]``: 640 x 480 pixels, eight sources, one thread, and the
-sweeps before and after the planes have settled. The reference is the portable C++ path, which computes the same costs.
+``python benchmarks/patchmatch.py [--json FILE]``: 640 x 480 pixels, eight sources, one thread, the
+sweeps before and after the planes have settled. The reference computes the same costs without AVX2.
 """
 
 from __future__ import annotations
