@@ -89,7 +89,10 @@ def test_the_help_names_every_format() -> None:
 
 
 def test_presets_grow_with_quality() -> None:
-    sizes = [(p.feature_side, p.depth_side, p.faces, p.texture.pixels) for p in PRESETS.values()]
+    sizes = [
+        (p.feature_side, p.depth_side, p.depth_photos, p.faces, p.texture.pixels)
+        for p in PRESETS.values()
+    ]
     assert list(PRESETS) == list(Quality)
     for smaller, larger in pairwise(sizes):
         assert all(a < b for a, b in zip(smaller, larger, strict=True))

@@ -61,14 +61,16 @@ class Preset:
     """Long side of the photos in which features are sought, pixels."""
     depth_side: int
     """Long side of the depth maps, pixels."""
+    depth_photos: int
+    """Other photos with which each is compared to measure its depths."""
     faces: int
     texture: TextureSize
 
 
 PRESETS = {
-    Quality.DRAFT: Preset(1600, 800, 50_000, TextureSize.K2),
-    Quality.NORMAL: Preset(2400, 1600, 200_000, TextureSize.K4),
-    Quality.HIGH: Preset(3200, 2400, 500_000, TextureSize.K8),
+    Quality.DRAFT: Preset(1600, 800, 5, 50_000, TextureSize.K2),
+    Quality.NORMAL: Preset(2400, 1600, 8, 200_000, TextureSize.K4),
+    Quality.HIGH: Preset(3200, 2400, 10, 500_000, TextureSize.K8),
 }
 
 _UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
@@ -165,6 +167,7 @@ class ScanOptions(BaseModel):
             "quality": self.quality.value,
             "feature_side": preset.feature_side,
             "depth_side": preset.depth_side,
+            "depth_photos": preset.depth_photos,
             "faces": self.faces or preset.faces,
             "texture": (self.texture or preset.texture).pixels,
             "fill_holes": self.fill_holes,
@@ -244,13 +247,13 @@ def reference() -> str:
         "",
         "What a quality means, for everything that is not asked for by its own option:",
         "",
-        "| quality | features sought in photos of | depth maps | triangles | texture |",
-        "| --- | --- | --- | --- | --- |",
+        "| quality | features sought in | depth maps | compared with | triangles | texture |",
+        "| --- | --- | --- | --- | --- | --- |",
     ]
     for quality, preset in PRESETS.items():
         lines.append(
             f"| `{quality}` | {preset.feature_side} pixels | {preset.depth_side} pixels "
-            f"| {preset.faces:,} | {preset.texture} |"
+            f"| {preset.depth_photos} photos | {preset.faces:,} | {preset.texture} |"
         )
     lines += ["", "Pixels are along the longer side; smaller photos are taken as they are."]
     return "\n".join([*lines, ""])

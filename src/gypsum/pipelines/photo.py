@@ -7,11 +7,16 @@ may end its process, and must come after Pillow.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gypsum.options import Settings
-from gypsum.scene import Capture, View
+from gypsum.scene import Capture, SparseModel, View
 from gypsum.workspace import Pipeline, Stage, StageContext
+
+if TYPE_CHECKING:
+    from gypsum.dense import Neighborhood
 
 #: Bytes a photo takes in the workspace besides its depth map: copies, features, matches.
 _DISK_PER_PHOTO = 12 * 2**20
@@ -85,7 +90,6 @@ def find_cameras(context: StageContext) -> None:
 def undistort_photos(context: StageContext) -> None:
     """Photos without lens distortion, as a COLMAP dense workspace."""
     from gypsum.dense import undistort
-    from gypsum.scene import SparseModel
 
     undistort(
         SparseModel.read(context.inputs["cameras"] / "sparse"),
@@ -98,17 +102,14 @@ def undistort_photos(context: StageContext) -> None:
 
 def estimate_depth(context: StageContext) -> None:
     """How far away every pixel is; the folder becomes a complete COLMAP dense workspace."""
-    from gypsum.dense import choose_neighbors, estimate_depth_maps
-    from gypsum.scene import SparseModel
+    from gypsum.dense import estimate_depth_maps
 
-    undistorted = context.inputs["undistort"]
     for name in ("images", "sparse"):
-        _link(context.folder / name, undistorted / name)
+        _link(context.folder / name, context.inputs["undistort"] / name)
     views = _views(context)
-    neighborhoods = choose_neighbors(SparseModel.read(undistorted / "sparse"), views)
     estimate_depth_maps(
         views,
-        neighborhoods,
+        _neighborhoods(context, views),
         context.folder,
         long_side=context.settings["depth_side"],
         threads=context.threads,
@@ -122,8 +123,13 @@ def fuse_depth(context: StageContext) -> None:
     from gypsum.dense import fuse
     from gypsum.formats.ply import write_cloud
 
+    views = _views(context)
     cloud = fuse(
-        _views(context), context.inputs["depth"], threads=context.threads, progress=context.progress
+        views,
+        [neighborhood.sources for neighborhood in _neighborhoods(context, views)],
+        context.inputs["depth"],
+        threads=context.threads,
+        progress=context.progress,
     )
     write_cloud(context.folder / "cloud.ply", cloud)
     context.facts["points"] = len(cloud)
@@ -191,11 +197,10 @@ def export_models(context: StageContext) -> None:
 
 def draw_previews(context: StageContext) -> None:
     """Pictures of the model from all around, and of the cameras around the cloud."""
-    from gypsum.dense import map_path, read_map
+    from gypsum.dense.colmap_workspace import map_path, read_map
     from gypsum.formats.ply import read_cloud
     from gypsum.formats.textured import read_textured
     from gypsum.report import write_previews
-    from gypsum.scene import SparseModel
 
     drawn = write_previews(
         context.folder / "previews",
@@ -216,6 +221,14 @@ def write_scan_report(context: StageContext) -> None:
     from gypsum.report import write_report
 
     write_report(context.folder, collect(context), _previews(context))
+
+
+def _neighborhoods(context: StageContext, views: Sequence[View]) -> list[Neighborhood]:
+    """The photos with which each is compared, and where its depths lie."""
+    from gypsum.dense import choose_neighbors
+
+    model = SparseModel.read(context.inputs["undistort"] / "sparse")
+    return choose_neighbors(model, views, context.settings["depth_photos"])
 
 
 def _previews(context: StageContext) -> Path | None:
@@ -304,7 +317,7 @@ PHOTO_SCAN = Pipeline(
             f"{_HERE}:estimate_depth",
             "dense",
             needs=("undistort",),
-            settings=("depth_side",),
+            settings=("depth_side", "depth_photos"),
             cost=400,
         ),
         Stage(
@@ -313,6 +326,7 @@ PHOTO_SCAN = Pipeline(
             f"{_HERE}:fuse_depth",
             "dense",
             needs=("undistort", "depth"),
+            settings=("depth_photos",),
             publishes=("cloud.ply",),
             cost=20,
         ),
