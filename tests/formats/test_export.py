@@ -21,6 +21,7 @@ from PIL import Image
 from gypsum.errors import InputError, ReconstructionError, ResourceError
 from gypsum.formats import FORMATS, atomic, format_of, write_model, xyz
 from gypsum.formats.colors import sample_atlas
+from gypsum.formats.texture import encode_texture
 from gypsum.scene import Mesh, TexturedMesh
 
 TEXTURED = ["glb", "gltf", "obj", "ply"]
@@ -192,6 +193,11 @@ def test_large_textures_are_jpeg_and_named_after_the_model(name: str, tmp_path: 
     error = np.asarray(Image.open(image)).astype(float) - atlas
     assert np.sqrt((error**2).mean()) < 2
     assert texture_of(load(files[0])).shape == atlas.shape
+
+
+def test_even_noise_can_be_encoded():
+    noise = np.random.default_rng(0).integers(0, 256, (2048, 2048, 3), dtype=np.uint8)
+    assert len(encode_texture(noise).content) > 1e6
 
 
 def test_suffixes_name_formats():

@@ -32,7 +32,8 @@ def encode_texture(atlas: NDArray[np.uint8]) -> TextureFile:
     """PNG for small atlases, JPEG for large ones."""
     buffer, image = io.BytesIO(), Image.fromarray(atlas)
     if max(atlas.shape[:2]) >= JPEG_FROM:
-        image.save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling=0, optimize=True)
+        # Not with `optimize`: Pillow then fails where the result is larger than it expected.
+        image.save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling=0)
         return TextureFile(buffer.getvalue(), "image/jpeg", ".jpg")
     image.save(buffer, "PNG")
     return TextureFile(buffer.getvalue(), "image/png", ".png")
