@@ -94,18 +94,22 @@ def sparse_model(views: list[View], points: int = 300) -> SparseModel:
     tangent = np.linalg.svd(NORMAL[None])[2][1:]
     positions = rng.uniform(-0.6, 0.6, (points, 2)) @ tangent
     photos = {}
+    tracks: list[list[tuple[int, int]]] = [[] for _ in range(points)]
     for i, view in enumerate(views, 1):
         pixels, _ = view.project(positions)
         seen = np.all((pixels > 0) & (pixels < (view.width, view.height)), axis=1)
         ids = np.flatnonzero(seen)
-        photos[i] = Photo(i, view.name, 1, view.R, view.t, pixels[ids], ids.astype(np.int64))
+        photos[i] = Photo(i, view.name, 1, view.R, view.t, pixels[ids], ids.astype(np.int64) + 1)
+        for keypoint, row in enumerate(ids):
+            tracks[row].append((i, keypoint))
     K, (width, height) = views[0].K, (views[0].width, views[0].height)
     camera = Camera(1, "PINHOLE", width, height, np.array([K[0, 0], K[1, 1], K[0, 2], K[1, 2]]))
     return SparseModel(
         {1: camera},
         photos,
-        np.arange(points, dtype=np.int64),
+        np.arange(points, dtype=np.int64) + 1,
         positions,
         np.zeros((points, 3), np.uint8),
         np.zeros(points),
+        [np.array(track, np.uint32).reshape(-1, 2) for track in tracks],
     )

@@ -1,5 +1,7 @@
 """Photos of a plane to a cloud: undistortion, source choice, depth maps with resume, fusion."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -132,3 +134,20 @@ def test_undistorted_photos_follow_the_pinhole_model(tmp_path: Path) -> None:
     result = view.read()[..., 0].astype(float)
     assert result.shape == (view.height, view.width)
     assert np.abs(result - expected)[2:-2, 2:-2].max() < 4
+
+
+def test_colmap_fuses_our_maps(workspace: Path, tmp_path: Path) -> None:
+    # pycolmap may end the process and must come after Pillow: it runs in one of its own.
+    script = """
+import sys, numpy, pathlib, PIL.Image, pycolmap
+workspace, result = sys.argv[1:]
+pathlib.Path(result).mkdir()
+options = pycolmap.StereoFusionOptions(min_num_pixels=3)
+fused = pycolmap.stereo_fusion(result, workspace, input_type="geometric", options=options)
+numpy.save(result + "/points.npy", numpy.array([p.xyz for p in fused.points3D.values()]))
+"""
+    run = [sys.executable, "-c", script, str(workspace), str(tmp_path / "fused")]
+    subprocess.run(run, check=True, capture_output=True, timeout=120)
+    points = np.load(tmp_path / "fused" / "points.npy")
+    assert len(points) > 10_000
+    assert np.percentile(np.abs(points @ scenes.NORMAL), 90) < 0.005
