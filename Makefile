@@ -8,7 +8,7 @@ SOURCES := pyproject.toml constraints.txt CMakeLists.txt scripts/install.sh \
 	$(shell find src native -not -name '*.so' -not -name '*.pyc' -not -name '__pycache__' | sed 's/ /\\ /g')
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format clean
+.PHONY: help install demo test lint format bench clean
 
 help:
 	@echo "make demo     install, scan a sample capture, show where the model is"
@@ -16,6 +16,7 @@ help:
 	@echo "make install  build the package into $(VENV), unless it is up to date"
 	@echo "make lint     style, types and import rules only"
 	@echo "make format   lay the code out as the house does"
+	@echo "make bench    measure the native kernels against their references"
 	@echo "make clean    remove what the others made"
 
 install: $(STAMP)
@@ -39,6 +40,9 @@ test: lint
 format: install
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+bench: install
+	@for script in benchmarks/*.py; do echo "$$script"; $(BIN)/python "$$script" || exit 1; done
 
 clean:
 	rm -rf $(VENV) build demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
