@@ -8,6 +8,7 @@ filled in for everything that was not asked for (:meth:`ScanOptions.settings`).
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -185,6 +186,20 @@ class CommandOptions(BaseModel):
     )
 
 
+class SampleOptions(BaseModel):
+    """Options of ``gypsum sample`` and ``gypsum.sample.make_sample``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    photos: int = _option(30, "Photos to take.", unit="photos", ge=6, le=1000)
+    width: int = _option(1024, "Width of the photos.", unit="pixels", ge=64, le=8192)
+    height: int = _option(768, "Height of the photos.", unit="pixels", ge=64, le=8192)
+    seed: int = _option(
+        0, "Another number, other places of the camera and other noise.", unit="", ge=0, le=99_999
+    )
+    threads: int = _option(0, "Processor cores to use; 0 uses all.", unit="cores", ge=0, le=1024)
+
+
 def scan_options(values: dict[str, Any]) -> ScanOptions:
     """Check values from any front end; an :class:`InputError` names the first that is wrong."""
     given = {name: value for name, value in values.items() if value is not None}
@@ -205,7 +220,7 @@ def _sentence(name: str, kind: str, message: str, value: object) -> str:
 
 
 def fields() -> dict[str, FieldInfo]:
-    """All options by name, in the order in which help lists them."""
+    """All options of a scan by name, in the order in which help lists them."""
     command = {info.alias or name: info for name, info in CommandOptions.model_fields.items()}
     return {**ScanOptions.model_fields, **command}
 
@@ -231,14 +246,7 @@ def reference() -> str:
         "Options of `gypsum scan INPUT... -o OUT` and, under the same names, of `gypsum.scan`.",
         "This page is made from `gypsum.options`.",
         "",
-        "| option | values | default | meaning |",
-        "| --- | --- | --- | --- |",
-    ]
-    for name, info in fields().items():
-        spelled = ", ".join(f"`{flag}`" for flag in flags(name, info))
-        default = _default(info.default)
-        lines.append(f"| {spelled} | {_values(info)} | {default} | {info.description} |")
-    lines += [
+        *_table(fields()),
         "",
         "In Python, `format` takes one name or several, `memory` bytes or text, and in place of",
         "`--json` there is `progress`, a function that is called with every event.",
@@ -255,8 +263,26 @@ def reference() -> str:
             f"| `{quality}` | {preset.feature_side} pixels | {preset.depth_side} pixels "
             f"| {preset.depth_photos} photos | {preset.faces:,} | {preset.texture} |"
         )
-    lines += ["", "Pixels are along the longer side; smaller photos are taken as they are."]
+    lines += [
+        "",
+        "Pixels are along the longer side; smaller photos are taken as they are.",
+        "",
+        "## Sample",
+        "",
+        "Options of `gypsum sample DIR`, the same as of `gypsum.sample.make_sample`:",
+        "",
+        *_table(SampleOptions.model_fields),
+    ]
     return "\n".join([*lines, ""])
+
+
+def _table(options: Mapping[str, FieldInfo]) -> list[str]:
+    lines = ["| option | values | default | meaning |", "| --- | --- | --- | --- |"]
+    for name, info in options.items():
+        spelled = ", ".join(f"`{flag}`" for flag in flags(name, info))
+        default = _default(info.default)
+        lines.append(f"| {spelled} | {_values(info)} | {default} | {info.description} |")
+    return lines
 
 
 def flags(name: str, info: FieldInfo) -> list[str]:

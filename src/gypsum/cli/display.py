@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
 from rich.text import Text
 
+from gypsum.scene import Progress as StageProgressFunction
 from gypsum.workspace.events import (
     Event,
     RunFailed,
@@ -146,6 +149,20 @@ class Bars:
         if self._total is not None:
             self._bars.remove_task(self._total)
             self._total = None
+
+
+@contextmanager
+def bar(label: str) -> Iterator[StageProgressFunction]:
+    """A single bar, on a terminal."""
+    columns = (TextColumn("{task.description}"), BarColumn(24), TextColumn("{task.fields[doing]}"))
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+        task = bars.add_task(label, total=1.0, doing="")
+
+        def progress(done: float, doing: str = "") -> None:
+            bars.update(task, completed=done, doing=doing)
+
+        yield progress
 
 
 def print_results(event: RunFinished) -> None:

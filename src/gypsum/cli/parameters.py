@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from enum import Enum
 from pathlib import Path
 from types import UnionType
@@ -12,15 +12,15 @@ from typing import Annotated, Any, TypeVar, Union, cast, get_args, get_origin
 import typer
 from pydantic.fields import FieldInfo
 
-from gypsum.options import fields, flags, limits
+from gypsum.options import flags, limits
 
 _METAVARS: dict[type[Any], str] = {Path: "PATH", int: "N", str: "SIZE", list: "NAME"}
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
 
-def with_options(names: Iterable[str]) -> Callable[[Command], Command]:
-    """Give a command with ``**options`` a parameter for each of the named options.
+def with_options(declared: Mapping[str, FieldInfo]) -> Callable[[Command], Command]:
+    """Give a command with ``**options`` a parameter for each of the declared options.
 
     Options that are not given on the command line arrive as None.
     """
@@ -31,8 +31,7 @@ def with_options(names: Iterable[str]) -> Callable[[Command], Command]:
             for parameter in inspect.signature(command, eval_str=True).parameters.values()
             if parameter.kind is not inspect.Parameter.VAR_KEYWORD
         ]
-        declared = fields()
-        generated = [_parameter(name, declared[name]) for name in names]
+        generated = [_parameter(name, info) for name, info in declared.items()]
         signature = inspect.Signature([*own, *generated])
         command.__signature__ = signature  # type: ignore[attr-defined]
         command.__annotations__ = {p.name: p.annotation for p in signature.parameters.values()}

@@ -14,14 +14,14 @@ from rich.table import Table
 from gypsum.cli.display import duration
 from gypsum.cli.parameters import with_options
 from gypsum.cli.reporting import explained
-from gypsum.options import format_bytes
+from gypsum.options import fields, format_bytes
 from gypsum.workspace import Step
 
 #: Options with which one may ask what would run again.
 _WHAT_IF = ("quality", "faces", "texture", "format", "fill_holes", "until", "json")
 
 
-@with_options(_WHAT_IF)
+@with_options({name: fields()[name] for name in _WHAT_IF})
 def stages(
     folder: Annotated[
         Path, typer.Argument(metavar="DIR", help="A scan's workspace.", show_default=False)
