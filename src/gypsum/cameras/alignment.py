@@ -1,4 +1,4 @@
-"""The common frame: Z up, the ground at zero, the object at the origin, metres where they are known."""
+"""The common frame: Z up, ground at zero, object at the origin, metres where they are known."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def _up_from_roll(side: Float64, upward: Float64) -> tuple[Float64, float]:
 def _ground_plane(
     model: SparseModel, centers: Float64, up: Float64, tolerance: float
 ) -> tuple[Float64, float] | None:
-    """Normal of the largest plane beneath the cameras that is level within ``tolerance`` degrees."""
+    """Normal of the largest plane beneath the cameras, level within ``tolerance`` degrees."""
     points = model.points
     if len(points) < 50:
         return None

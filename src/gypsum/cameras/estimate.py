@@ -1,4 +1,4 @@
-"""From matches to the cameras of a capture, in the common frame, with the reasons of what is missing."""
+"""From matches to a capture's cameras in the common frame, and why photos are missing."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ def estimate_cameras(
 ) -> EstimatedCameras:
     """Poses, intrinsics and sparse points of as many photos as can be trusted.
 
-    ``matches_folder`` holds the database of ``match_features``; ``folder`` is for scratch files. The
-    same photos give the same cameras.
+    ``matches_folder`` holds the database of ``match_features``; ``folder`` is for scratch files.
+    The same photos give the same cameras.
     """
     import pycolmap
 
@@ -180,7 +180,8 @@ def _sample(path: Path, photo: Photo, seen: NDArray[np.bool_]) -> NDArray[np.uin
         image = np.asarray(file.convert("RGB"))
     columns, rows = np.floor(photo.xy[seen]).astype(np.int64).T
     height, width = image.shape[:2]
-    return image[rows.clip(0, height - 1), columns.clip(0, width - 1)]
+    colors: NDArray[np.uint8] = image[rows.clip(0, height - 1), columns.clip(0, width - 1)]
+    return colors
 
 
 def _share(progress: Progress, start: float, end: float) -> Progress:

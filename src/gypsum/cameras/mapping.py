@@ -235,7 +235,7 @@ def _doubtful(scene: Scene, consistent: ViewGraph, model: pycolmap.Reconstructio
     for number in model.reg_image_ids():
         rotations[number - 1] = model.image(number).cam_from_world().rotation.matrix()
         registered[number - 1] = True
-    edges = consistent.select(registered[consistent.pairs].all(axis=1))
+    edges = consistent.select(np.all(registered[consistent.pairs], axis=1))
     doubtful = []
     wrong = pair_errors(edges, rotations) > _AGREE
     for _ in range(len(scene.names)):

@@ -86,7 +86,7 @@ def _match_pairs(
             work = (partial(_match_pair, features, first, j) for j in partners)
             found = dict(in_parallel(work, threads))
             with atomic_write(path) as file:
-                np.savez(file, **{str(j): found[j] for j in partners})
+                np.savez(file, allow_pickle=False, **{str(j): found[j] for j in partners})
         for j in partners:
             yield (first, j), found[j]
         done += len(partners)
@@ -190,8 +190,8 @@ def write_database(
             frame.add_data_id(image.data_id)
             database.write_frame(frame, use_frame_id=True)
             database.write_keypoints(number, found.keypoints)
-        for (i, j), found in sorted(matches.items()):
-            if len(found):
-                database.write_matches(i + 1, j + 1, found)
+        for (i, j), pairs in sorted(matches.items()):
+            if len(pairs):
+                database.write_matches(i + 1, j + 1, pairs)
         for (i, j), geometry in sorted(geometries.items()):
             database.write_two_view_geometry(i + 1, j + 1, geometry)

@@ -86,7 +86,8 @@ def _k_means(points: Float32, count: int, rng: np.random.Generator, rounds: int 
 
 
 def _nearest_word(points: Float32, words: Float32) -> NDArray[np.intp]:
-    return np.argmax(points @ words.T - 0.5 * (words**2).sum(axis=1), axis=1)
+    nearest: NDArray[np.intp] = np.argmax(points @ words.T - 0.5 * (words**2).sum(axis=1), axis=1)
+    return nearest
 
 
 def _nearby(photos: Sequence[PhotoFile]) -> set[Pair]:

@@ -57,7 +57,8 @@ class ViewGraph:
         graph = coo_matrix((np.ones(len(i)), (i, j)), shape)
         _, labels = connected_components(graph, directed=False)
         ranks = np.argsort(np.argsort(-np.bincount(labels), kind="stable"), kind="stable")
-        return ranks[labels].astype(np.int64)
+        largest_first: Int64 = ranks[labels].astype(np.int64)
+        return largest_first
 
 
 def triangle_support(graph: ViewGraph, tolerance: float = TRIANGLE_TOLERANCE) -> Float64:
@@ -119,7 +120,8 @@ def pair_errors(graph: ViewGraph, rotations: Float64) -> Float64:
     """(E,) angle in degrees between each pair's rotation and that of the cameras (count, 3, 3)."""
     i, j = graph.pairs.T
     difference = rotations[j].transpose(0, 2, 1) @ graph.rotations @ rotations[i]
-    return np.degrees(Rotation.from_matrix(difference).magnitude())
+    errors: Float64 = np.degrees(Rotation.from_matrix(difference).magnitude())
+    return errors
 
 
 def consistent_pairs(graph: ViewGraph) -> Bool:

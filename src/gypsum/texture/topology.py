@@ -39,7 +39,8 @@ class Edges:
     def lengths(self, vertices: NDArray[np.float32]) -> NDArray[np.float64]:
         """(E,) lengths, world units."""
         a, b = (vertices[self.vertices[:, i]].astype(np.float64) for i in range(2))
-        return np.linalg.norm(b - a, axis=1)
+        lengths: NDArray[np.float64] = np.linalg.norm(b - a, axis=1)
+        return lengths
 
 
 def face_areas(mesh: Mesh) -> NDArray[np.float64]:
