@@ -15,7 +15,7 @@ cat <<END
 
 Done. Have a look:
   model    $demo/sculpture.glb
-  picture  $demo/sculpture.gypsum/previews/turntable.png
+  picture  $demo/sculpture.gypsum/previews/model.png
   report   $demo/sculpture.gypsum/report.html
 Open the model in Blender (File > Import > glTF 2.0) or drop it into any glTF viewer.
 Next, your own photos:  .venv/bin/gypsum scan PHOTOS -o MODEL.glb
