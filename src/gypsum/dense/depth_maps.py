@@ -8,6 +8,7 @@ one file per photo, so a stopped run continues where it was.
 
 from __future__ import annotations
 
+import shutil
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -83,7 +84,7 @@ def estimate_depth_maps(
     Maps have the size of ``view.limited(long_side)``. Depth is along the optical axis in world
     units, 0 where unknown; normals are unit vectors in the camera frame, towards the camera;
     confidence is the NCC of the chosen plane, 0 to 1. The passes keep their results in
-    ``folder/passes``.
+    ``folder/passes`` until all maps are written.
     """
     views = [view.limited(long_side) for view in views]
     names = [view.name for view in views]
@@ -91,20 +92,26 @@ def estimate_depth_maps(
         folder,
         {v.name: [names[j] for j in n.sources] for v, n in zip(views, neighborhoods, strict=True)},
     )
-    estimator = _Estimator(views, neighborhoods, folder / "passes", seed, threads)
-    weights = [sum(s.sweeps / s.shrink**2 for s in p.steps) for p in PASSES]
-    total, done = sum(weights) * len(views), 0.0
-    for number in range(len(PASSES)):
-        for i, view in enumerate(views):
-            progress(
-                done / total, f"pass {number + 1} of {len(PASSES)}, photo {i + 1} of {len(views)}"
-            )
-            if neighborhoods[i].sources and not estimator.path(number, view).exists():
-                estimator.run(number, i)
-            done += weights[number]
-    for i, view in enumerate(views):
-        estimator.export(i, view, folder)
+    passes = folder / "passes"
+    if not all(map_path(folder, "depth", name).exists() for name in names):
+        estimator = _Estimator(views, neighborhoods, passes, seed, threads)
+        _run_passes(estimator, progress)
+        for i in range(len(views)):
+            estimator.export(i, folder)
+    shutil.rmtree(passes, ignore_errors=True)
     progress(1.0)
+
+
+def _run_passes(estimator: _Estimator, progress: Progress) -> None:
+    weights = [sum(s.sweeps / s.shrink**2 for s in p.steps) for p in PASSES]
+    count = len(estimator.views)
+    total, done = sum(weights) * count, 0.0
+    for number, weight in enumerate(weights):
+        for i in range(count):
+            progress(done / total, f"pass {number + 1} of {len(PASSES)}, photo {i + 1} of {count}")
+            if estimator.neighborhoods[i].sources and not estimator.path(number, i).exists():
+                estimator.run(number, i)
+            done += weight
 
 
 class _Estimator:
@@ -120,8 +127,8 @@ class _Estimator:
         self.seed, self.threads = seed, threads
         self.cache = _Cache(_CACHE_BYTES)
 
-    def path(self, number: int, view: View) -> Path:
-        return self.folder / PASSES[number].name / f"{view.name}.npz"
+    def path(self, number: int, i: int) -> Path:
+        return self.folder / PASSES[number].name / f"{self.views[i].name}.npz"
 
     def run(self, number: int, i: int) -> None:
         """One pass over one photo."""
@@ -147,7 +154,7 @@ class _Estimator:
                 )  # fmt: skip
         if state is None:
             raise ValueError(f"{self.views[i].name}: too small for stereo")
-        state.write(self.path(number, self.views[i]))
+        state.write(self.path(number, i))
 
     def level(self, i: int, shrink: int) -> View:
         view = self.views[i]
@@ -166,7 +173,7 @@ class _Estimator:
         return self.cache.get(("gray", i, shrink), make)
 
     def load(self, number: int, i: int) -> _State:
-        return _State.read(self.path(number, self.views[i]))
+        return _State.read(self.path(number, i))
 
     def inverse_depth(self, number: int, i: int) -> Float32:
         def make() -> Float32:
@@ -190,8 +197,9 @@ class _Estimator:
                 )
         return matcher
 
-    def export(self, i: int, view: View, folder: Path) -> None:
+    def export(self, i: int, folder: Path) -> None:
         """Turn the last pass's planes into COLMAP's maps."""
+        view = self.views[i]
         target = map_path(folder, "depth", view.name)
         if target.exists():
             return
