@@ -83,9 +83,7 @@ def align(model: SparseModel, capture: Capture) -> tuple[SparseModel, dict[str, 
     return turned.transformed(1.0, np.eye(3), -origin), facts
 
 
-def find_up(
-    model: SparseModel, axes: Float64, centers: Float64
-) -> tuple[Float64, dict[str, Any]]:
+def find_up(model: SparseModel, axes: Float64, centers: Float64) -> tuple[Float64, dict[str, Any]]:
     """Unit up in the model's frame, and how it was found.
 
     ``axes`` (N, 3, 3) are the photos' rotations and ``centers`` (N, 3) their places. People hold

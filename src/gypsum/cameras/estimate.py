@@ -60,6 +60,7 @@ def estimate_cameras(
     """
     import pycolmap
 
+    # What COLMAP logs is not for the user.
     pycolmap.logging.minloglevel = int(pycolmap.logging.Level.FATAL)
     pycolmap.set_random_seed(0)
     folder.mkdir(parents=True, exist_ok=True)
@@ -69,13 +70,10 @@ def estimate_cameras(
     if not scene.geometries:
         raise ReconstructionError(_NO_OVERLAP)
     progress(0.0, "placing photos")
-    mapped = map_trustworthy(
-        scene, database_path, folder, threads, _share(progress, 0.0, 0.85)
-    )
+    mapped = map_trustworthy(scene, database_path, folder, threads, _share(progress, 0.0, 0.85))
     if mapped is None or mapped.model.num_reg_images() < 3:
         raise ReconstructionError(_NO_OVERLAP)
-    progress(0.85, "refining cameras")
-    refinement = refine(mapped.model, threads)
+    refinement = refine(mapped.model, threads, _share(progress, 0.85, 0.95))
     progress(0.95, "finding up and scale")
     model = _with_colors(_to_sparse_model(mapped.model, folder), photos_folder)
     aligned, frame = align(model, capture)
@@ -113,9 +111,7 @@ def reasons(capture: Capture, scene: Scene, mapped: Mapped) -> dict[str, str]:
     return found
 
 
-def _facts(
-    capture: Capture, scene: Scene, mapped: Mapped, model: SparseModel
-) -> dict[str, Any]:
+def _facts(capture: Capture, scene: Scene, mapped: Mapped, model: SparseModel) -> dict[str, Any]:
     lengths = np.array([len(track) for track in model.tracks])
     matches: dict[str, int] = dict.fromkeys(scene.names, 0)
     for pair, geometry in scene.geometries.items():
@@ -194,5 +190,3 @@ def _share(progress: Progress, start: float, end: float) -> Progress:
         progress(reached, doing)
 
     return part
-
-

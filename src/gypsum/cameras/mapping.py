@@ -198,11 +198,10 @@ def map_trustworthy(
     Pairs that can't be true together are dropped before mapping when the focal lengths are known,
     and otherwise after a first model has found them.
     """
-    calibrated = has_trusted_focal_lengths(scene)
-    geometries = scene.geometries
-    cameras = scene.cameras
-    facts: dict[str, Any] = {"verified_pairs": len(geometries)}
-    if not calibrated:
+    facts: dict[str, Any] = {"verified_pairs": len(scene.geometries)}
+    first: Mapped | None = None
+    cameras, geometries = scene.cameras, scene.geometries
+    if not has_trusted_focal_lengths(scene):
         first = _map_best(scene, set(geometries), cameras, database_path, folder, threads, progress)
         if first is None:
             return None
@@ -212,20 +211,24 @@ def map_trustworthy(
     keep = consistent_pairs(graph)
     consistent = graph.select(keep)
     facts["inconsistent_pairs"] = len(scene.geometries) - int(keep.sum())
-    if not calibrated and first is not None and not _doubtful(scene, consistent, first.model):
-        mapped = first
-    else:
+    best = first
+    if first is None or _doubtful(scene, consistent, first.model):
         pairs = {(int(i), int(j)) for i, j in consistent.pairs}
-        best = _map_best(scene, pairs, cameras, database_path, folder, threads, progress)
-        if best is None:
-            return None
-        mapped = best
-        doubtful = _doubtful(scene, consistent, mapped.model)
-        for name in doubtful:
-            _remove(mapped.model, name)
-        mapped.doubtful.extend(doubtful)
-    mapped.facts |= facts
-    return mapped
+        again = _map_best(scene, pairs, cameras, database_path, folder, threads, progress)
+        best = max(
+            (mapped for mapped in (again, first) if mapped is not None),
+            key=lambda mapped: (
+                mapped.model.num_reg_images() - len(_doubtful(scene, consistent, mapped.model))
+            ),
+            default=None,
+        )
+    if best is None:
+        return None
+    for name in _doubtful(scene, consistent, best.model):
+        best.model.deregister_frame(best.model.find_image_with_name(name).frame_id)
+        best.doubtful.append(name)
+    best.facts |= facts
+    return best
 
 
 def _doubtful(scene: Scene, consistent: ViewGraph, model: pycolmap.Reconstruction) -> list[str]:
@@ -251,11 +254,6 @@ def _doubtful(scene: Scene, consistent: ViewGraph, model: pycolmap.Reconstructio
         stay = (edges.pairs != worst).all(axis=1)
         edges, wrong = edges.select(stay), wrong[stay]
     return sorted(doubtful)
-
-
-def _remove(model: pycolmap.Reconstruction, name: str) -> None:
-    image = model.find_image_with_name(name)
-    model.deregister_frame(image.frame_id)
 
 
 def _found_cameras(scene: Scene, model: pycolmap.Reconstruction) -> list[pycolmap.Camera]:
