@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,9 +22,12 @@ if TYPE_CHECKING:
 #: Bytes a photo takes in the workspace besides its depth map: copies, features, matches.
 _DISK_PER_PHOTO = 12 * 2**20
 #: Bytes per pixel of the depth maps: depth, normals and confidence, of two passes, uncompressed.
-_DISK_PER_DEPTH_PIXEL = 40
+_DISK_PER_DEPTH_PIXEL = 60
 #: Cloud, meshes, models and previews.
 _DISK_FOR_RESULTS = 300 * 2**20
+
+#: No hole is wider than the whole, as a share of its diagonal.
+_ALL_HOLES = 1.0
 
 #: What the libraries take, and the stages that need most for each pixel of a depth map.
 _MEMORY_BASE = 600 * 2**20
@@ -138,11 +142,13 @@ def fuse_depth(context: StageContext) -> None:
 def build_surface(context: StageContext) -> None:
     """A surface through the cloud, in full detail."""
     from gypsum.formats.ply import read_cloud, write_mesh
-    from gypsum.surface import reconstruct_surface
+    from gypsum.surface import SurfaceOptions, reconstruct_surface
 
+    usual = SurfaceOptions()
     mesh = reconstruct_surface(
         read_cloud(context.inputs["fusion"] / "cloud.ply"),
         _views(context),
+        replace(usual, fill_holes=_ALL_HOLES) if context.settings["fill_holes"] else usual,
         threads=context.threads,
         progress=context.progress,
     )
@@ -336,6 +342,7 @@ PHOTO_SCAN = Pipeline(
             f"{_HERE}:build_surface",
             "surface",
             needs=("undistort", "fusion"),
+            settings=("fill_holes",),
             cost=60,
         ),
         Stage(
@@ -344,7 +351,7 @@ PHOTO_SCAN = Pipeline(
             f"{_HERE}:simplify_surface",
             "surface",
             needs=("surface",),
-            settings=("faces", "fill_holes"),
+            settings=("faces",),
             publishes=("mesh.ply",),
             cost=5,
         ),
