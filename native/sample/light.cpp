@@ -16,12 +16,12 @@ constexpr Vec3 kTableGlow{0.44f, 0.36f, 0.27f};
 
 Vec3 room(Vec3 d) {
   const float up = d.z;
-  Vec3 c = mix(Vec3{0.150f, 0.165f, 0.165f}, Vec3{0.40f, 0.445f, 0.455f}, smoothstep(-0.65f, 0.55f, up));
-  c = mix(c, {0.80f, 0.84f, 0.88f}, smoothstep(0.35f, 1.0f, up));
+  Vec3 c = mix(Vec3{0.180f, 0.205f, 0.190f}, Vec3{0.56f, 0.620f, 0.560f}, smoothstep(-0.70f, 0.45f, up));
+  c = mix(c, {0.86f, 0.90f, 0.92f}, smoothstep(0.35f, 1.0f, up));
   const float glow = std::max(dot(d, kWindow), 0.0f);
   c += Vec3{1.05f, 0.98f, 0.86f} * (glow * glow * glow * 0.55f);
   const float lamp = std::max(dot(d, normalize({0.75f, 0.60f, 0.12f})), 0.0f);
-  c += Vec3{0.42f, 0.25f, 0.11f} * (lamp * lamp * lamp * lamp * 0.55f);
+  c += Vec3{0.62f, 0.38f, 0.17f} * (lamp * lamp * lamp * 0.60f);
   return c;
 }
 

@@ -94,7 +94,7 @@ Material owl_material(Vec3 p, float fp) {
   Material m;
   switch (at.part) {
     case Part::plinth: {
-      const bool band = p.z < 0.0370f && p.z > 0.0130f;
+      const bool band = p.z < kPlinthBandHigh && p.z > kPlinthBandLow;
       m.albedo = band ? mosaic(at, p, fp) : marble(p, fp) * (1 + 0.35f * fine);
       m.gloss = band ? 0.30f : 0.55f;
       m.exponent = band ? 35 : 70;
@@ -176,7 +176,7 @@ Vec3 walnut(float x, float y, float fp) {
 
 // Scattered flowers, each with its own petals, colours and turn.
 Vec3 flowers(Vec3 ground, float x, float y, float fp) {
-  const Vec3 indigo{0.040f, 0.075f, 0.200f}, madder{0.420f, 0.065f, 0.045f}, saffron{0.640f, 0.340f, 0.060f},
+  const Vec3 indigo{0.024f, 0.052f, 0.150f}, madder{0.420f, 0.065f, 0.045f}, saffron{0.640f, 0.340f, 0.060f},
       leaf{0.120f, 0.190f, 0.070f};
   Vec3 c = ground;
   const Cell sprig = cells(x / 0.0155f, y / 0.0155f, 31u, 0.9f);
@@ -207,7 +207,7 @@ Vec3 cloth(float u, float v, float inside, float fp) {
   // The printer's hand: outlines wander by a millimetre.
   const float x = u + 0.0011f * fractal(p, 120, 2, 0.5f, fp), y = v + 0.0011f * fractal(p + Vec3{4, 4, 4}, 120, 2, 0.5f, fp);
   const float edge = inside + 0.0010f * fractal(p + Vec3{8, 1, 5}, 150, 2, 0.5f, fp);
-  const Vec3 linen{0.610f, 0.535f, 0.410f}, indigo{0.035f, 0.070f, 0.185f}, madder{0.400f, 0.070f, 0.045f};
+  const Vec3 linen{0.610f, 0.535f, 0.410f}, indigo{0.024f, 0.052f, 0.150f}, madder{0.400f, 0.070f, 0.045f};
   const auto stripe = [&](float low, float high) {
     return smoothstep(low - fp, low + fp, edge) * smoothstep(high + fp, high - fp, edge);
   };
@@ -220,7 +220,7 @@ Vec3 cloth(float u, float v, float inside, float fp) {
   c = c * (1 + 0.20f * fractal(p, 30, 4, 0.6f, fp));
   const float warp = fractal({u, 0.07f * v, 1.3f}, 620, 2, 0.8f, fp), weft = fractal({0.07f * u, v, 2.9f}, 620, 2, 0.8f, fp);
   c = c * (1 + 0.30f * warp + 0.30f * weft) * (1 + 0.34f * grain(p, fp));
-  return mix(c, linen * 0.8f, 0.12f);
+  return mix(c, linen * 0.8f, 0.04f);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "sample/mesh.hpp"
 
+#include <numeric>
 #include <unordered_map>
 
 #include "sample/owl.hpp"
@@ -139,6 +140,33 @@ Vec3 root(const Crossing& c, float cell) {
   return at(std::min(std::max(s, 0.01f * cell), 0.99f * cell));
 }
 
+// Keep the largest connected piece: blending forms can leave little voids inside, which no one sees.
+void keep_largest_piece(Triangles& mesh) {
+  std::vector<int32_t> parent(mesh.vertices.size());
+  std::iota(parent.begin(), parent.end(), 0);
+  const auto root_of = [&](int32_t n) {
+    while (parent[n] != n) n = parent[n] = parent[parent[n]];
+    return n;
+  };
+  for (const auto& f : mesh.faces)
+    for (int i = 1; i < 3; ++i) parent[root_of(f[i])] = root_of(f[0]);
+  std::vector<int32_t> size(parent.size());
+  for (const auto& f : mesh.faces) ++size[root_of(f[0])];
+  const auto largest = static_cast<int32_t>(std::max_element(size.begin(), size.end()) - size.begin());
+  std::erase_if(mesh.faces, [&](const auto& f) { return root_of(f[0]) != largest; });
+
+  std::vector<int32_t> renumbered(parent.size(), -1);
+  int32_t kept = 0;
+  for (size_t n = 0; n < parent.size(); ++n) {
+    if (root_of(static_cast<int32_t>(n)) != largest) continue;
+    renumbered[n] = kept;
+    mesh.vertices[kept++] = mesh.vertices[n];
+  }
+  mesh.vertices.resize(kept);
+  for (auto& f : mesh.faces)
+    for (int32_t& n : f) n = renumbered[n];
+}
+
 }  // namespace
 
 Triangles triangulate(float cell, int threads) {
@@ -200,6 +228,7 @@ Triangles triangulate(float cell, int threads) {
     for (size_t n = 0; n < ring.size(); ++n)
       mesh.faces.push_back({centre, ring[n], ring[(n + 1) % ring.size()]});
   }
+  keep_largest_piece(mesh);
   mesh.normals.resize(mesh.vertices.size());
 #pragma omp parallel for num_threads(team(threads)) schedule(static, 256)
   for (size_t n = 0; n < mesh.vertices.size(); ++n) mesh.normals[n] = owl_normal(mesh.vertices[n]);

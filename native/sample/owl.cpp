@@ -245,10 +245,12 @@ float relief(const Place& at, Vec3 p) {
   const float uneven = 0.0005f * fractal(p, 55, 2, 0.5f, 0);
   switch (at.part) {
     case Part::plinth: {
-      if (p.z > 0.0365f || p.z < 0.0135f || length(p.x, p.y) < 0.070f) return uneven;
+      if (p.z > kPlinthBandHigh || p.z < kPlinthBandLow || length(p.x, p.y) < 0.070f) return uneven;
       const Cell tile = tessera(at, p);
       const float tilt = (uniform(tile.id, 5) - 0.5f) * tile.dx + (uniform(tile.id, 6) - 0.5f) * tile.dy;
-      return uneven + smoothstep(0.02f, 0.16f, tile.edge) * (0.0011f + 0.0009f * tilt);
+      // The tiles sink in towards the mouldings.
+      const float inner = smoothstep(0, 0.0025f, std::min(kPlinthBandHigh - p.z, p.z - kPlinthBandLow));
+      return uneven + inner * smoothstep(0.02f, 0.16f, tile.edge) * (0.0011f + 0.0009f * tilt);
     }
     case Part::body: return uneven + at.joint * 0.0017f * feather_at(at, p).height;
     case Part::wing: return uneven + 0.0022f * feather_at(at, p).height;

@@ -48,7 +48,7 @@ Vec3 owl_normal(Vec3 p);
 // Tesserae of the plinth's band: cells of the unrolled band, about 8 mm.
 Cell tessera(const Place& at, Vec3 p);
 
-constexpr float kPlinthBandLow = 0.0125f, kPlinthBandHigh = 0.0375f;
+constexpr float kPlinthBandLow = 0.0128f, kPlinthBandHigh = 0.0375f;
 constexpr float kOwlLow[3] = {-0.096f, -0.096f, -0.0055f};
 constexpr float kOwlHigh[3] = {0.096f, 0.108f, 0.302f};
 

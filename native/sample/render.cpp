@@ -159,6 +159,9 @@ Vec3 Scene::shade(const View& view, const Hit& hit, double x, double y) const {
   colour += kWindowLight * (0.04f * m.gloss * shine * slope);
   // A satin coat shows the room as a blur; what shades a place hides the room there as well.
   const Vec3 mirrored = normal * (2 * dot(normal, towards)) - towards;
+  // In a lens-smooth glaze, the eyes, the window itself can be seen.
+  const float pane = smoothstep(0.955f, 0.975f, dot(mirrored, kWindow)) * (m.exponent > 200 ? 0.45f : 0.0f);
+  colour += kWindowLight * (pane * light.window);
   return colour + room(mirrored) * light.ambient * (1.2f * m.gloss * fresnel);
 }
 

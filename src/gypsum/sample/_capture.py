@@ -92,7 +92,7 @@ def make_sample(
             VIGNETTING,
             FULL_WELL,
             READ_NOISE,
-            seed * 100_003 + number,
+            (seed * 100_003 + number) % 2**32,
             threads,
         )
         _write_photo(folder / "photos" / view.name, photo, _exif(view, number))

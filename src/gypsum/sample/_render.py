@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +13,9 @@ from gypsum.scene import Mesh
 
 #: Triangles' size at 1024 pixels: about one and a half pixels. Smaller pictures get larger ones.
 FINEST_CELL = 0.0009
-COARSEST_CELL = 0.003
+COARSEST_CELL = 0.0025
+#: Lit sculptures kept in memory, about 40 MB each at the finest.
+KEPT_SCENES = 2
 #: Corners of the round table's outline.
 TABLE_CORNERS = 256
 
@@ -40,15 +41,18 @@ class Rendering:
     """(H, W) true on the sculpture; the table has depth, but is not in the mask."""
 
 
-@lru_cache(maxsize=2)
-def _scene(cell: float, threads: int) -> _sample.Scene:
-    return _sample.Scene(cell, threads)
+_scenes: dict[float, _sample.Scene] = {}
 
 
 def scene_for(width: int, height: int, threads: int = 0) -> _sample.Scene:
     """The lit sculpture, as fine as pictures of this size can show; kept for the next call."""
-    cell = FINEST_CELL * 1024 / max(width, height, 1)
-    return _scene(round(min(max(cell, FINEST_CELL), COARSEST_CELL), 5), threads)
+    wanted = FINEST_CELL * 1024 / max(width, height, 1)
+    cell = round(min(max(wanted, FINEST_CELL), COARSEST_CELL), 5)
+    if cell not in _scenes:
+        while len(_scenes) >= KEPT_SCENES:
+            del _scenes[next(iter(_scenes))]
+        _scenes[cell] = _sample.Scene(cell, threads)
+    return _scenes[cell]
 
 
 def render_view(view: SampleView, threads: int = 0) -> Rendering:
