@@ -1,0 +1,71 @@
+"""Choosing pairs of large sets."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from gypsum.cameras.pairs import IN_ORDER, NEARBY, SIMILAR, aggregate, all_pairs, likely_pairs
+
+from .scenes import capture_of, random_descriptors
+
+
+def walk(count: int) -> list[np.ndarray]:
+    """Descriptors of photos along a closed walk: each shares most points with the next."""
+    world = random_descriptors(40 * count, seed=3)
+    rng = np.random.default_rng(4)
+    photos = []
+    for i in range(count):
+        rows = np.arange(40 * i, 40 * i + 240) % len(world)
+        noisy = world[rows].astype(int) + rng.integers(-5, 6, (240, 128))
+        photos.append(np.clip(noisy, 0, 255).astype(np.uint8))
+    return photos
+
+
+def test_all_pairs() -> None:
+    assert all_pairs(3) == [(0, 1), (0, 2), (1, 2)]
+
+
+def test_alike_photos_are_paired_whatever_their_order() -> None:
+    count = 150
+    photos = capture_of([f"{i}.png" for i in range(count)]).photos
+    order = np.random.default_rng(0).permutation(count)
+    descriptors = walk(count)
+    pairs = likely_pairs(photos, [descriptors[k] for k in order])
+    assert len(pairs) <= count * (SIMILAR + IN_ORDER)
+    assert pairs == sorted(set(pairs))
+    assert all(i < j for i, j in pairs)
+    place = np.argsort(order)
+    chosen = set(pairs)
+    neighbours = [(place[k], place[(k + 1) % count]) for k in range(count)]
+    found = [(min(a, b), max(a, b)) in chosen for a, b in neighbours]
+    assert np.mean(found) > 0.97
+
+
+def test_neighbours_by_gps_are_paired() -> None:
+    count = 60
+    photos = [
+        replace(photo, gps=(47 + 0.001 * ((7 * i) % count), 8.0, None))
+        for i, photo in enumerate(capture_of([f"{i}.png" for i in range(count)]).photos)
+    ]
+    unlike = [random_descriptors(50, seed=i) for i in range(count)]
+    pairs = set(likely_pairs(photos, unlike))
+    place = {(7 * i) % count: i for i in range(count)}
+    for k in range(count - 1):
+        a, b = place[k], place[k + 1]
+        assert (min(a, b), max(a, b)) in pairs
+    assert len(pairs) <= count * (SIMILAR + IN_ORDER + NEARBY)
+
+
+def test_aggregated_descriptors_are_unit_and_repeatable() -> None:
+    descriptors = walk(10)
+    first, second = aggregate(descriptors), aggregate(descriptors)
+    np.testing.assert_array_equal(first, second)
+    np.testing.assert_allclose(np.linalg.norm(first, axis=1), 1, rtol=1e-5)
+
+
+def test_photos_without_features_are_no_trouble() -> None:
+    photos = capture_of(["a", "b", "c"]).photos
+    none = np.empty((0, 128), np.uint8)
+    assert likely_pairs(photos, [none, random_descriptors(30, 1), none])
