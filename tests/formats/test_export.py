@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import re
 import struct
 import tempfile
@@ -218,19 +219,31 @@ def test_nothing_to_export(tetrahedron: TexturedMesh, tmp_path: Path):
     assert not any(tmp_path.iterdir())
 
 
-def test_a_full_disk_is_one_sentence_and_leaves_the_old_files(
-    tetrahedron: TexturedMesh, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (errno.ENOSPC, "disk is full"),
+        (errno.EROFS, "can't be written to. Choose another place"),
+        (errno.EIO, "can't be written: Input/output error"),
+    ],
+)
+def test_failed_writes_are_one_sentence_and_leave_the_old_files(
+    number: int,
+    words: str,
+    tetrahedron: TexturedMesh,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ):
     path = tmp_path / "model.obj"
     before = {file: file.read_bytes() for file in write_model(path, tetrahedron, "obj")}
     write = Path.write_bytes
 
-    def full(self: Path, data: bytes) -> int:
+    def fail(self: Path, data: bytes) -> int:
         if "obj" in self.name:
-            raise OSError(errno.ENOSPC, "No space left on device")
+            raise OSError(number, os.strerror(number))
         return write(self, data)
 
-    monkeypatch.setattr(atomic.Path, "write_bytes", full)
-    with pytest.raises(ResourceError, match="disk is full"):
+    monkeypatch.setattr(atomic.Path, "write_bytes", fail)
+    with pytest.raises(ResourceError, match=words):
         write_model(path, tetrahedron, "obj")
     assert {file: file.read_bytes() for file in tmp_path.iterdir()} == before
