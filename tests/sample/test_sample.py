@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.ExifTags import IFD, Base
 
-from gypsum.errors import InputError
+from gypsum.errors import InputError, ResourceError
 from gypsum.formats.ply import read_mesh
 from gypsum.native import _sample
 from gypsum.sample import (
@@ -301,3 +301,12 @@ def test_other_peoples_folders_are_left_alone(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is a file"):
         make_sample(tmp_path / "holiday.jpg")
     assert (tmp_path / "holiday.jpg").read_bytes() == b"dear"
+
+
+def test_a_full_disk_is_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("gypsum.sample._capture.write_mesh", full)
+    with pytest.raises(ResourceError, match="No space left on device"):
+        make_sample(tmp_path, 3, 96, 72)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.ExifTags import IFD, Base
 
-from gypsum.errors import InputError
+from gypsum.errors import InputError, ResourceError
 from gypsum.formats.atomic import atomic_write
 from gypsum.formats.ply import write_mesh
 from gypsum.sample import _camera, _render
@@ -74,40 +74,75 @@ def make_sample(
     started = time.monotonic()
     progress(0.0, "shaping the sculpture")
     mesh = _render.sculpture_mesh(width, height, threads)
-    _make_folders(folder)
-    write_mesh(folder / "truth" / "mesh.ply", mesh)
-    write_mesh(folder / "truth" / "table.ply", _render.table_mesh())
-
     shots = _camera.hand_held_views(photos, width, height, seed)
     held_out = _camera.held_out_views(TEST_VIEWS, width, height, seed)
-    rng = np.random.default_rng([seed, 3])
-    gains = _render.EXPOSURE * 2.0 ** rng.normal(0, EXPOSURE_SPREAD, photos)
-    total = len(shots) + len(held_out)
-    for number, view in enumerate(shots):
-        progress(0.1 + 0.9 * number / total, f"taking photo {number + 1} of {photos}")
-        picture = _render.render_view(view, threads)
-        photo = _render.expose(
-            picture.radiance,
-            float(gains[number]),
-            VIGNETTING,
-            FULL_WELL,
-            READ_NOISE,
-            (seed * 100_003 + number) % 2**32,
-            threads,
-        )
-        _write_photo(folder / "photos" / view.name, photo, _exif(view, number))
-        _write_mask(folder / "truth" / "masks" / "photos", view, picture.mask)
-    for number, view in enumerate(held_out):
-        progress(0.1 + 0.9 * (photos + number) / total, "taking photos to compare with")
-        picture = _render.render_view(view, threads)
-        _write_photo(folder / "test" / view.name, picture.rgb, None)
-        _write_mask(folder / "truth" / "masks" / "test", view, picture.mask)
-
-    cameras = {"note": NOTE, "photos": _to_json(shots), "test": _to_json(held_out)}
-    with atomic_write(folder / "truth" / "cameras.json") as file:
-        file.write(json.dumps(cameras, indent=1).encode())
+    _make_folders(folder)
+    share = 0.1 + 0.9 * photos / (photos + TEST_VIEWS)
+    try:
+        write_mesh(folder / "truth" / "mesh.ply", mesh)
+        write_mesh(folder / "truth" / "table.ply", _render.table_mesh())
+        for exposure in _exposures(photos, seed):
+            number = exposure.number
+            progress(
+                0.1 + (share - 0.1) * number / photos, f"taking photo {number + 1} of {photos}"
+            )
+            _take_photo(folder, shots[number], exposure, threads)
+        for number, view in enumerate(held_out):
+            progress(share + (1 - share) * number / TEST_VIEWS, "taking photos to compare with")
+            _take_test_view(folder, view, threads)
+        _write_cameras(folder / "truth" / "cameras.json", shots, held_out)
+    except OSError as error:
+        raise ResourceError(
+            f"The sample can't be written to {folder}: {error.strerror}; "
+            "free some space or name another folder."
+        ) from error
     progress(1.0, "done")
-    return SampleFacts(folder, photos, len(held_out), len(mesh.faces), time.monotonic() - started)
+    seconds = time.monotonic() - started
+    return SampleFacts(folder, photos, len(held_out), len(mesh.faces), seconds)
+
+
+@dataclass(frozen=True)
+class _Exposure:
+    """How one photo is taken."""
+
+    number: int
+    gain: float
+    noise_seed: int
+
+
+def _exposures(photos: int, seed: int) -> list[_Exposure]:
+    stops = np.random.default_rng([seed, 3]).normal(0, EXPOSURE_SPREAD, photos)
+    return [
+        _Exposure(n, _render.EXPOSURE * 2.0 ** float(stop), (seed * 100_003 + n) % 2**32)
+        for n, stop in enumerate(stops)
+    ]
+
+
+def _take_photo(folder: Path, view: SampleView, exposure: _Exposure, threads: int) -> None:
+    picture = _render.render_view(view, threads)
+    photo = _render.expose(
+        picture.radiance,
+        exposure.gain,
+        VIGNETTING,
+        FULL_WELL,
+        READ_NOISE,
+        exposure.noise_seed,
+        threads,
+    )
+    _write_photo(folder / "photos" / view.name, photo, _exif(view, exposure.number))
+    _write_mask(folder / "truth" / "masks" / "photos", view, picture.mask)
+
+
+def _take_test_view(folder: Path, view: SampleView, threads: int) -> None:
+    picture = _render.render_view(view, threads)
+    _write_photo(folder / "test" / view.name, picture.rgb, None)
+    _write_mask(folder / "truth" / "masks" / "test", view, picture.mask)
+
+
+def _write_cameras(path: Path, shots: list[SampleView], held_out: list[SampleView]) -> None:
+    cameras = {"note": NOTE, "photos": _to_json(shots), "test": _to_json(held_out)}
+    with atomic_write(path) as file:
+        file.write(json.dumps(cameras, indent=1).encode())
 
 
 def _check(folder: Path, photos: int, width: int, height: int) -> None:
