@@ -12,7 +12,7 @@ from gypsum.errors import ReconstructionError
 from gypsum.scene import Mesh, PointCloud, Progress, View, no_progress
 from gypsum.surface.poisson import octree_depth, poisson
 from gypsum.surface.region import Region, choose_region
-from gypsum.surface.thinning import Samples, thin
+from gypsum.surface.thinning import Samples, merge_flat, thin
 from gypsum.surface.topology import (
     compact,
     manifold,
@@ -68,10 +68,11 @@ def reconstruct_surface(
             f"No surface can be made from {len(samples.cloud)} points: take more photos that "
             "overlap, of something with visible texture."
         )
-    progress(0.1, f"fitting a surface to {len(samples.cloud):,} points")
-    extent = float(np.ptp(samples.cloud.points, axis=0).max())
+    fitted = merge_flat(samples)
+    progress(0.1, f"fitting a surface to {len(fitted):,} points")
+    extent = float(np.ptp(fitted.points, axis=0).max())
     depth = octree_depth(extent, float(np.quantile(samples.cells, 0.05)))
-    mesh = poisson(samples.cloud, depth, options.point_weight, workers)
+    mesh = poisson(fitted, depth, options.point_weight, workers)
     progress(0.8, "removing what no photo shows")
     mesh = _facing_normals(mesh, samples, workers)
     mesh = trim(mesh, samples, views, options.fill_holes * region.diagonal, workers)

@@ -25,19 +25,18 @@ Bools = NDArray[np.bool_]
 
 #: Points that stand for the cloud while the region is chosen.
 SAMPLE = 100_000
-#: A photographer walks around the subject when the mean of the unit vectors from it to the cameras
-#: is shorter than this. A half circle at eye level has 0.64, an arc of 120 degrees 0.83.
-ORBIT_SPREAD = 0.8
+#: The mean of the unit vectors from the subject to the cameras is this long when the photographer
+#: walked around it, and when not. A half circle at eye level has 0.64, an arc of 120 degrees 0.83.
+ORBIT_SPREAD, ARC_SPREAD = 0.7, 0.9
 #: Share of the cameras that must have the subject in front of them and in the frame for an orbit.
 ORBIT_SHARE = 0.7
-#: Around an orbit's subject, everything that this share of the best-watched points' photos show.
-ORBIT_ATTENTION = 0.6
+#: Around an orbit's subject, everything that this share of the photos of the subject show.
+ORBIT_ATTENTION = 0.7
 #: How many times coarser than the subject a point may be, for an orbit and for other captures.
-ORBIT_COARSENESS = 2.0
-OPEN_COARSENESS = 3.0
+ORBIT_COARSENESS, OPEN_COARSENESS = 2.0, 3.0
 #: Share of the wanted points that may lie outside each side of the box, and the margin added to it.
-TRIMMED = 0.002
-MARGIN = 0.02
+TRIMMED = 0.001
+MARGIN = 0.03
 
 
 @dataclass(frozen=True)
@@ -88,12 +87,10 @@ def choose_region(cloud: PointCloud, views: Sequence[View], seed: int = 0) -> Re
         attention = framed.sum(axis=0).astype(np.float64)
         radii = _radii(sample, views)
         subject = _subject(points, weight, radii, attention)
-        orbit = _is_orbit(points, subject, views, framed)
+        orbit = _orbit(points, subject, views, framed)
         coarse = radii / _weighted_median(radii[subject], weight[subject])
-        wanted = coarse <= (ORBIT_COARSENESS if orbit else OPEN_COARSENESS)
-        if orbit:
-            peak = np.quantile(attention[subject], 0.5)
-            wanted &= attention >= ORBIT_ATTENTION * peak
+        wanted = coarse <= orbit * ORBIT_COARSENESS + (1 - orbit) * OPEN_COARSENESS
+        wanted &= attention >= orbit * ORBIT_ATTENTION * np.median(attention[subject])
     return _box(points[wanted], weight[wanted])
 
 
@@ -118,26 +115,23 @@ def _radii(cloud: PointCloud, views: Sequence[View]) -> Float64:
 
 
 def _subject(points: Float64, weight: Float64, radii: Float64, attention: Float64) -> Bools:
-    """(N,) the core of what is photographed: the well-watched points at a usual resolution.
-
-    ``weight * radii**2`` is the area in photo pixels that a point stands for, so that the median
-    does not depend on how densely fusion sampled near and far surfaces.
-    """
+    """(N,) the core of what is photographed: the best-watched points at a usual resolution."""
     watched = attention >= _weighted_quantile(attention, weight, 0.75)
     usual = radii <= 1.5 * _weighted_median(radii[watched], weight[watched])
     core: Bools = watched & usual
     return core if core.any() else np.ones(len(points), bool)
 
 
-def _is_orbit(points: Float64, subject: Bools, views: Sequence[View], framed: Bools) -> bool:
-    """Whether the cameras stand around the subject and look at it."""
+def _orbit(points: Float64, subject: Bools, views: Sequence[View], framed: Bools) -> float:
+    """How far the cameras stand around the subject and look at it: 0 not at all, 1 fully."""
     focus = np.median(points[subject], axis=0)
     looking = framed[:, subject].mean(axis=1) >= 0.5
     if looking.mean() < ORBIT_SHARE:
-        return False
+        return 0.0
     rays = np.stack([view.center - focus for view in views])[looking]
     rays /= np.linalg.norm(rays, axis=1, keepdims=True)
-    return bool(np.linalg.norm(rays.mean(axis=0)) < ORBIT_SPREAD)
+    spread = float(np.linalg.norm(rays.mean(axis=0)))
+    return float(np.clip((ARC_SPREAD - spread) / (ARC_SPREAD - ORBIT_SPREAD), 0, 1))
 
 
 def _box(points: Float64, weight: Float64) -> Region:

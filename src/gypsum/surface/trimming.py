@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter, minimum_filter
 
 from gypsum.scene import Mesh, View
 from gypsum.surface.thinning import Samples
@@ -32,6 +33,8 @@ WITNESSES = 2
 SEEN_THROUGH = 0.25
 #: Pixels of the depth pictures that decide on free space measure this many cells.
 PIXEL_CELLS = 3.0
+#: Gaps up to twice this many of those pixels wide count as part of the surface around them.
+GAP_PIXELS = 2
 
 
 def trim(
@@ -78,10 +81,12 @@ def seen_through(
 ) -> NDArray[np.int32]:
     """(N,) how many photos look through each point at samples clearly behind it."""
     count = np.zeros(len(points), np.int32)
+    cloud = samples.cloud
     for view in views:
         scale = _picture_scale(view, samples)
         small = view.resized(max(1, int(view.width * scale)), max(1, int(view.height * scale)))
-        behind = _nearest_depths(small, samples.cloud.points)
+        facing = np.einsum("ij,ij->i", view.center - cloud.points, cloud.normals) > 0
+        behind = _nearest_depths(small, cloud.points[facing])
         pixel, depth, inside = _pixels(small, points)
         deepest = behind[pixel] - depth
         count += inside & np.isfinite(behind[pixel]) & (deepest > BEHIND * cells)
@@ -99,15 +104,18 @@ def _picture_scale(view: View, samples: Samples) -> float:
 
 
 def _nearest_depths(view: View, points: Float32) -> Float32:
-    """(H * W,) depth of the nearest point in the 3x3 pixels around each; infinite where none is."""
+    """(H * W,) depth of the nearest point near each pixel; infinite where none is.
+
+    Gaps of a few pixels in a surface don't show what is behind it (a morphological closing), and
+    outlines are a pixel wider, so that what is seen through is seen through clearly.
+    """
     pixel, depth, inside = _pixels(view, points)
     nearest = np.full(view.width * view.height, np.inf, np.float32)
     np.minimum.at(nearest, pixel[inside], depth[inside].astype(np.float32))
-    picture = np.pad(nearest.reshape(view.height, view.width), 1, constant_values=np.inf)
-    for axis in (0, 1):
-        moved = [np.roll(picture, shift, axis) for shift in (-1, 1)]
-        picture = np.minimum(picture, np.minimum(*moved))
-    return np.ascontiguousarray(picture[1:-1, 1:-1]).reshape(-1)
+    picture = nearest.reshape(view.height, view.width)
+    picture = minimum_filter(picture, 2 * (GAP_PIXELS + 1) + 1, mode="nearest")
+    picture = maximum_filter(picture, 2 * GAP_PIXELS + 1, mode="nearest")
+    return np.ascontiguousarray(picture).reshape(-1)
 
 
 def _pixels(view: View, points: Float32) -> tuple[NDArray[np.intp], Float64, Bools]:
