@@ -55,7 +55,7 @@ def test_open_plane_gets_no_bubble() -> None:
     assert np.abs(mesh.vertices[:, 2]).max() < 0.005
     assert np.abs(mesh.vertices[:, :2]).max() < 0.56
     assert areas(mesh).sum() == pytest.approx(1.0, rel=0.15)
-    assert np.all(mesh.face_normals()[:, 2] > 0.9)
+    assert np.quantile(mesh.face_normals()[:, 2], 0.02) > 0.95
 
 
 @pytest.mark.parametrize(("fill_holes", "closed"), [(0.06, True), (0.01, False)])
