@@ -13,7 +13,7 @@ def test_orbit_keeps_the_object_and_some_table_but_no_walls() -> None:
     statue, outward = sphere_points(8_000, 0.2)
     table, up = plane_points(1.5, 0.02, -0.2)
     walls = [
-        np.roll(wall + np.array([0, 0, side]), k, axis=1) for k in (1, 2) for side in (-3.0, 3.0)
+        np.roll(plane_points(3.0, 0.05, side)[0], k, axis=1) for k in (1, 2) for side in (-3.0, 3.0)
     ]
     cloud = joined(
         cloud_of(statue, outward, 0.002, 12),
