@@ -31,10 +31,11 @@ struct Photo {
   const float* normal;  // camera frame, towards the camera
   float fx, fy, cx, cy;
   float R[9], t[3];
+  const std::uint8_t* kept;  // 1 where this photo already gave a point; null when none did
 
   Photo(const Depth& d, const Normals& n, const Intrinsics& K, const Pose& pose)
       : width(int(d.shape(1))), height(int(d.shape(0))), depth(d.data()), normal(n.data()),
-        fx(float(K(0, 0))), fy(float(K(1, 1))), cx(float(K(0, 2))), cy(float(K(1, 2))) {
+        fx(float(K(0, 0))), fy(float(K(1, 1))), cx(float(K(0, 2))), cy(float(K(1, 2))), kept(nullptr) {
     if (n.shape(0) != d.shape(0) || n.shape(1) != d.shape(1))
       throw std::invalid_argument("depth and normal maps differ in size");
     for (int r = 0; r < 3; ++r) {
@@ -71,6 +72,9 @@ struct Photo {
   float footprint(float z) const { return z / std::sqrt(fx * fy); }
 };
 
+// A point given by a photo whose pixels are this much larger there is given again, in more detail.
+constexpr float kMuchCoarser = 1.5f;
+
 struct Limits {
   float pixels;       // forward-backward distance
   float depth;        // relative difference of depths
@@ -78,11 +82,11 @@ struct Limits {
 };
 
 // Compares every pixel with the sources. Writes, for each pixel with a depth: how many sources agree,
-// how many see through it (its point lies clearly before their surface), whether a source with finer
-// resolution sees it too (that source will carry the point), and the mean of the agreeing points and normals.
-void compare(const Photo& here, const std::vector<Photo>& sources, const std::vector<int>& ranks,
-             int rank, const Limits& limits, int threads, std::uint8_t* agree,
-             std::uint8_t* conflict, std::uint8_t* carried, float* points, float* normals) {
+// how many see through it (its point lies clearly before their surface), whether a source has already
+// given this point at no much coarser resolution, and the mean of the agreeing points and normals.
+void compare(const Photo& here, const std::vector<Photo>& sources, const Limits& limits,
+             int threads, std::uint8_t* agree, std::uint8_t* conflict, std::uint8_t* carried,
+             float* points, float* normals) {
 #pragma omp parallel for schedule(dynamic, 8) num_threads(threads)
   for (int y = 0; y < here.height; ++y) {
     for (int x = 0; x < here.width; ++x) {
@@ -96,8 +100,7 @@ void compare(const Photo& here, const std::vector<Photo>& sources, const std::ve
       here.normal_to_world(here.normal + 3 * at, N);
       float sum[3] = {X[0], X[1], X[2]}, turn[3] = {N[0], N[1], N[2]}, total = 1;
       const float size = here.footprint(z);
-      for (std::size_t j = 0; j < sources.size(); ++j) {
-        const Photo& other = sources[j];
+      for (const Photo& other : sources) {
         float qx, qy, qz;
         if (!other.project(X, &qx, &qy, &qz)) continue;
         const std::size_t there = std::size_t(int(qy)) * other.width + int(qx);
@@ -118,9 +121,7 @@ void compare(const Photo& here, const std::vector<Photo>& sources, const std::ve
         if (std::hypot(bx - px, by - py) > limits.pixels) continue;
         ++agree[at];
         const float other_size = other.footprint(found);
-        const bool finer = other_size < 0.98f * size ||
-                           (other_size <= size * 1.0204082f && ranks[j] < rank);
-        if (finer) carried[at] = 1;
+        if (other.kept && other.kept[there] && other_size < kMuchCoarser * size) carried[at] = 1;
         const float weight = size * size / (other_size * other_size);
         for (int i = 0; i < 3; ++i) {
           sum[i] += weight * Y[i];
@@ -139,13 +140,14 @@ void compare(const Photo& here, const std::vector<Photo>& sources, const std::ve
 
 void compare_maps(Depth depth, Normals normal, Intrinsics K, Pose pose, std::vector<Depth> depths,
                   std::vector<Normals> source_normals, std::vector<Intrinsics> Ks,
-                  std::vector<Pose> poses, std::vector<int> ranks, int rank, float max_pixels,
-                  float max_depth, float min_cosine, int threads, Map<std::uint8_t> agree,
+                  std::vector<Pose> poses, std::vector<Map<const std::uint8_t>> kept,
+                  float max_pixels, float max_depth, float min_cosine, int threads,
+                  Map<std::uint8_t> agree,
                   Map<std::uint8_t> conflict, Map<std::uint8_t> carried, Points points,
                   Points normals) {
   const std::size_t count = depths.size();
   if (source_normals.size() != count || Ks.size() != count || poses.size() != count ||
-      ranks.size() != count)
+      kept.size() != count)
     throw std::invalid_argument("as many of each as there are sources");
   const auto fits = [&](const auto& array) {
     return array.shape(0) == depth.shape(0) && array.shape(1) == depth.shape(1);
@@ -154,10 +156,16 @@ void compare_maps(Depth depth, Normals normal, Intrinsics K, Pose pose, std::vec
     throw std::invalid_argument("the results must have the depth map's size");
   const Photo here(depth, normal, K, pose);
   std::vector<Photo> sources;
-  for (std::size_t j = 0; j < count; ++j) sources.emplace_back(depths[j], source_normals[j], Ks[j], poses[j]);
+  for (std::size_t j = 0; j < count; ++j) {
+    sources.emplace_back(depths[j], source_normals[j], Ks[j], poses[j]);
+    if (kept[j].size() == 0) continue;
+    if (kept[j].shape(0) != depths[j].shape(0) || kept[j].shape(1) != depths[j].shape(1))
+      throw std::invalid_argument("a mask of kept pixels must have its depth map's size, or none");
+    sources.back().kept = kept[j].data();
+  }
   const Limits limits{max_pixels, max_depth, min_cosine};
   nb::gil_scoped_release release;
-  compare(here, sources, ranks, rank, limits, threads > 0 ? threads : omp_get_num_procs(),
+  compare(here, sources, limits, threads > 0 ? threads : omp_get_num_procs(),
           agree.data(), conflict.data(), carried.data(), points.data(), normals.data());
 }
 
@@ -166,6 +174,6 @@ void compare_maps(Depth depth, Normals normal, Intrinsics K, Pose pose, std::vec
 NB_MODULE(_fusion, m) {
   m.doc() = "Consistency of depth maps between photos.";
   m.def("compare_maps", &compare_maps, "depth"_a, "normal"_a, "K"_a, "pose"_a, "depths"_a,
-        "source_normals"_a, "Ks"_a, "poses"_a, "ranks"_a, "rank"_a, "max_pixels"_a, "max_depth"_a,
+        "source_normals"_a, "Ks"_a, "poses"_a, "kept"_a, "max_pixels"_a, "max_depth"_a,
         "min_cosine"_a, "threads"_a, "agree"_a, "conflict"_a, "carried"_a, "points"_a, "normals"_a);
 }

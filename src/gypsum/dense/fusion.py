@@ -50,19 +50,19 @@ def fuse(
     """Fuse the depth maps of the dense workspace ``folder`` (ours, or COLMAP's of a ``kind``).
 
     A pixel becomes a point when enough other photos agree with its depth and normal, and more of
-    them than look through it. Where several photos agree, the one with the finest resolution
-    carries the point, placed at the mean of all that agree, weighted by resolution. Photos are
-    streamed: memory holds a photo's neighbours, never all. Photos that were not matched (no
-    sources) add nothing.
+    them than look through it. Photos are visited from the closest to the furthest; a place that an
+    earlier photo has given is not given again, unless this photo sees it in much more detail. A
+    point lies at the mean of all that agree, weighted by resolution. Photos are streamed: memory
+    holds a photo's neighbours, never all. Photos that were not matched (no sources) add nothing.
     """
     limits = limits or FusionLimits()
     loader = _Loader(views, folder, kind, limits.min_confidence)
+    given = _Given()
     parts = []
-    for i, view in enumerate(views):
-        progress(i / len(views), f"photo {i + 1} of {len(views)}")
+    for done, i in enumerate(_closest_first(views, sources, loader), 1):
         others = _mutual(i, sources)
-        if others:
-            parts.append(_fuse_one(i, view, others, loader, limits, threads))
+        parts.append(_fuse_one(i, views[i], others, loader, given, limits, threads))
+        progress(done / len(views), f"photo {done} of {len(views)}")
     if not parts:
         return PointCloud(
             np.empty((0, 3), np.float32), np.empty((0, 3), np.float32), np.empty((0, 3), np.uint8),
@@ -77,6 +77,38 @@ def _mutual(i: int, sources: Sequence[Sequence[int]]) -> list[int]:
     """The photos that ``i`` was matched against, and those that were matched against ``i``."""
     back = [j for j, others in enumerate(sources) if i in others and j not in sources[i]]
     return [j for j in [*sources[i], *back] if sources[j]]
+
+
+def _closest_first(
+    views: Sequence[View], sources: Sequence[Sequence[int]], loader: _Loader
+) -> list[int]:
+    """The matched photos by the size of their pixels on the scene, smallest first."""
+    sizes = {}
+    for i in range(len(views)):
+        if sources[i]:
+            view, depth, _ = loader.get(i)
+            known = depth[::4, ::4]
+            known = known[known > 0]
+            focal = np.sqrt(view.K[0, 0] * view.K[1, 1])
+            sizes[i] = float(np.median(known) / focal) if len(known) else np.inf
+    return sorted(sizes, key=lambda i: (sizes[i], i))
+
+
+class _Given:
+    """Which pixels of which photos have become points: one bit each."""
+
+    def __init__(self) -> None:
+        self.bits: dict[int, tuple[NDArray[np.uint8], tuple[int, ...]]] = {}
+
+    def set(self, i: int, kept: NDArray[np.bool_]) -> None:
+        self.bits[i] = np.packbits(kept), kept.shape
+
+    def get(self, i: int) -> NDArray[np.uint8]:
+        """(H, W), or an empty array when the photo has not been visited."""
+        if i not in self.bits:
+            return np.zeros((0, 0), np.uint8)
+        bits, (height, width) = self.bits[i]
+        return np.unpackbits(bits, count=height * width).reshape(height, width)
 
 
 class _Loader:
@@ -113,6 +145,7 @@ def _fuse_one(
     full: View,
     others: Sequence[int],
     loader: _Loader,
+    given: _Given,
     limits: FusionLimits,
     threads: int,
 ) -> tuple[NDArray[Any], ...]:
@@ -127,11 +160,12 @@ def _fuse_one(
         depth, normal, np.ascontiguousarray(view.K), _pose(view),
         [d for _, d, _ in loaded], [n for _, _, n in loaded],
         [np.ascontiguousarray(v.K) for v, _, _ in loaded], [_pose(v) for v, _, _ in loaded],
-        list(others), i, limits.max_pixels, limits.max_depth,
+        [given.get(j) for j in others], limits.max_pixels, limits.max_depth,
         float(np.cos(np.radians(limits.max_angle))), threads,
         agree, conflict, carried, points, normals,
     )  # fmt: skip
     keep = (agree >= limits.min_agree) & (agree > conflict) & (carried == 0)
+    given.set(i, keep)
     colors = full.resized(depth.shape[1], depth.shape[0]).read()
     radii = depth[keep] / np.float32(np.sqrt(view.K[0, 0] * view.K[1, 1]))
     return points[keep], normals[keep], colors[keep], radii, agree[keep].astype(np.uint16) + 1
