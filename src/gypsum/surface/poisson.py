@@ -26,7 +26,7 @@ def octree_depth(extent: float, cell: float) -> int:
     return min(max(math.ceil(math.log2(CUBE * extent / cell)), DEPTHS[0]), DEPTHS[1])
 
 
-def poisson(cloud: PointCloud, depth: int, point_weight: float = 1.0, threads: int = 0) -> Mesh:
+def poisson(cloud: PointCloud, depth: int, point_weight: float = 1.0) -> Mesh:
     """The zero set of the indicator function that fits the oriented points best.
 
     It is closed: where there are no points it is a smooth guess, to be trimmed by the caller.
@@ -40,7 +40,9 @@ def poisson(cloud: PointCloud, depth: int, point_weight: float = 1.0, threads: i
     options.point_weight = point_weight
     options.trim = 0.0
     options.color = False
-    options.num_threads = threads if threads > 0 else -1
+    # With several threads the sums come in another order each time, and so do the vertices: the
+    # same photos must give the same model.
+    options.num_threads = 1
     with tempfile.TemporaryDirectory(prefix="gypsum-poisson-") as folder:
         given, made = Path(folder) / "cloud.ply", Path(folder) / "mesh.ply"
         write_cloud(given, replace(cloud, radii=None, support=None))

@@ -72,7 +72,7 @@ def reconstruct_surface(
     progress(0.1, f"fitting a surface to {len(fitted):,} points")
     extent = float(np.ptp(fitted.points, axis=0).max())
     depth = octree_depth(extent, float(np.quantile(samples.cells, 0.05)))
-    mesh = poisson(fitted, depth, options.point_weight, workers)
+    mesh = poisson(fitted, depth, options.point_weight)
     progress(0.8, "removing what no photo shows")
     mesh = _facing_normals(mesh, samples, workers)
     mesh = trim(mesh, samples, views, options.fill_holes * region.diagonal, workers)
