@@ -23,4 +23,4 @@ def compare_maps(
     points: NDArray[np.float32],
     normals: NDArray[np.float32],
 ) -> None:
-    """Compare a photo's maps with its sources', pixel by pixel; the last five arrays are results."""
+    """Compare a photo's maps with its sources', pixel by pixel; the last five arrays are filled."""
