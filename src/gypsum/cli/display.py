@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
 
 from rich.console import Console
@@ -168,7 +169,7 @@ def bar(label: str) -> Iterator[StageProgressFunction]:
 def print_results(event: RunFinished) -> None:
     """Where the results are, one line each."""
     lines = [("Model", path) for path in event.models]
-    lines += [("Preview", path) for path in event.previews]
+    lines += [("Previews", str(Path(event.previews[0]).parent))] if event.previews else []
     lines += [("Report", event.report)] if event.report else []
     lines += [("Workspace", event.workspace)]
     for name, path in lines:

@@ -281,7 +281,7 @@ PHOTO_SCAN = Pipeline(
             "Reading the photos",
             f"{_HERE}:read_photos",
             "cameras",
-            cost=5,
+            cost=2,
         ),
         Stage(
             "features",
@@ -290,7 +290,7 @@ PHOTO_SCAN = Pipeline(
             "cameras",
             needs=("photos",),
             settings=("feature_side",),
-            cost=20,
+            cost=25,
         ),
         Stage(
             "matches",
@@ -298,7 +298,7 @@ PHOTO_SCAN = Pipeline(
             f"{_HERE}:match_photos",
             "cameras",
             needs=("photos", "features"),
-            cost=60,
+            cost=20,
         ),
         Stage(
             "cameras",
@@ -307,7 +307,7 @@ PHOTO_SCAN = Pipeline(
             "cameras",
             needs=("photos", "matches"),
             publishes=("sparse",),
-            cost=40,
+            cost=20,
         ),
         Stage(
             "undistort",
@@ -315,7 +315,7 @@ PHOTO_SCAN = Pipeline(
             f"{_HERE}:undistort_photos",
             "dense",
             needs=("photos", "cameras"),
-            cost=5,
+            cost=3,
         ),
         Stage(
             "depth",
@@ -334,7 +334,7 @@ PHOTO_SCAN = Pipeline(
             needs=("undistort", "depth"),
             settings=("depth_photos",),
             publishes=("cloud.ply",),
-            cost=20,
+            cost=15,
         ),
         Stage(
             "surface",
@@ -343,7 +343,7 @@ PHOTO_SCAN = Pipeline(
             "surface",
             needs=("undistort", "fusion"),
             settings=("fill_holes",),
-            cost=60,
+            cost=80,
         ),
         Stage(
             "simplify",
@@ -353,7 +353,7 @@ PHOTO_SCAN = Pipeline(
             needs=("surface",),
             settings=("faces",),
             publishes=("mesh.ply",),
-            cost=5,
+            cost=8,
         ),
         Stage(
             "texture",
@@ -362,7 +362,7 @@ PHOTO_SCAN = Pipeline(
             "texture",
             needs=("undistort", "simplify"),
             settings=("texture",),
-            cost=60,
+            cost=50,
         ),
         Stage(
             "export",
@@ -372,7 +372,7 @@ PHOTO_SCAN = Pipeline(
             needs=("texture",),
             settings=("name", "formats"),
             publishes=("models",),
-            cost=5,
+            cost=3,
         ),
         Stage(
             "previews",
@@ -381,7 +381,7 @@ PHOTO_SCAN = Pipeline(
             "files",
             needs=("cameras", "undistort", "depth", "fusion", "texture"),
             publishes=("previews",),
-            cost=15,
+            cost=30,
         ),
         Stage(
             "report",
