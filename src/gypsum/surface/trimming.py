@@ -58,8 +58,11 @@ def trim(
     filled = widest <= fill_holes
     filled &= ~_open(mesh, loose, label, patches)
     if views and filled.any():
-        through = seen_through(mesh.vertices, cells, samples, views) >= WITNESSES
-        share = np.bincount(label, through[mesh.faces[loose]].mean(axis=1), patches)
+        doubtful = np.unique(mesh.faces[loose][filled[label]])
+        witnesses = np.zeros(len(mesh.vertices), np.int32)
+        witnesses[doubtful] = seen_through(mesh.vertices[doubtful], cells[doubtful], samples, views)
+        through = (witnesses >= WITNESSES)[mesh.faces[loose]].mean(axis=1)
+        share = np.bincount(label, through, patches)
         filled &= share <= SEEN_THROUGH * np.bincount(label, minlength=patches)
     keep = ~loose
     keep[np.flatnonzero(loose)[filled[label]]] = True
