@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -32,9 +31,6 @@ def poisson(cloud: PointCloud, depth: int, point_weight: float = 1.0) -> Mesh:
 
     It is closed: where there are no points it is a smooth guess, to be trimmed by the caller.
     """
-    # Its threads wait for each other by spinning, which on a busy machine takes seven times the CPU
-    # time and ten times as long. Heard only before the library is loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     # pycolmap and Pillow each bring a zlib: Pillow's must be loaded first.
     import PIL.Image  # noqa: F401
     import pycolmap
@@ -45,7 +41,8 @@ def poisson(cloud: PointCloud, depth: int, point_weight: float = 1.0) -> Mesh:
     options.trim = 0.0
     options.color = False
     # With several threads the sums come in another order each time, and so do the vertices: the
-    # same photos must give the same model.
+    # same photos must give the same model. Its threads also wait by spinning: on a busy machine two
+    # of them took ten times as long as one.
     options.num_threads = 1
     with tempfile.TemporaryDirectory(prefix="gypsum-poisson-") as folder:
         given, made = Path(folder) / "cloud.ply", Path(folder) / "mesh.ply"
