@@ -191,3 +191,11 @@ def test_photos_may_be_of_any_mode(scene: Ring, tmp_path: Path) -> None:
     match_features(capture, tmp_path / "features", tmp_path / "matches")
     found = estimate_cameras(capture, tmp_path / "photos", tmp_path / "matches", tmp_path / "out")
     assert len(found.model.photos) == 12
+
+
+def test_a_wrong_exif_focal_length_is_corrected(scene: Ring, tmp_path: Path) -> None:
+    found = reconstruct(scene, tmp_path, 0.8 * FOCAL)
+    assert len(found.model.photos) == 12
+    (camera,) = found.model.cameras.values()
+    assert camera.K[0, 0] == pytest.approx(FOCAL, rel=1e-2)
+    assert center_errors(centers(found.model, scene.names), scene.centers).max() < 5e-3

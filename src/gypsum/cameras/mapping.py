@@ -34,6 +34,8 @@ _DOUBTFUL = 0.5
 _AGREE = 10.0
 #: When more of the matches than this fit no calibrated geometry, the focal length is not to trust.
 _UNCALIBRATED_SHARE = 0.6
+#: EXIF was wrong when mapping changes a focal length by more than this share.
+_FOCAL_CHANGE = 0.05
 
 
 @dataclass
@@ -78,6 +80,11 @@ class Mapped:
     doubtful: list[str] = field(default_factory=list)
     """Photos that were left out because their place contradicts their matches."""
     facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def trusted(self) -> int:
+        """How many photos are placed beyond doubt."""
+        return int(self.model.num_reg_images()) - len(self.doubtful)
 
 
 def read_scene(database_path: Path) -> Scene:
@@ -198,37 +205,103 @@ def map_trustworthy(
     Pairs that can't be true together are dropped before mapping when the focal lengths are known,
     and otherwise after a first model has found them.
     """
-    facts: dict[str, Any] = {"verified_pairs": len(scene.geometries)}
-    first: Mapped | None = None
-    cameras, geometries = scene.cameras, scene.geometries
-    if not has_trusted_focal_lengths(scene):
-        first = _map_best(scene, set(geometries), cameras, database_path, folder, threads, progress)
-        if first is None:
-            return None
-        cameras = _found_cameras(scene, first.model)
-        geometries = calibrated_geometries(scene, cameras, threads, progress)
-    graph = view_graph(scene, geometries)
-    keep = consistent_pairs(graph)
-    consistent = graph.select(keep)
-    facts["inconsistent_pairs"] = len(scene.geometries) - int(keep.sum())
-    best = first
-    if first is None or _doubtful(scene, consistent, first.model):
-        pairs = {(int(i), int(j)) for i, j in consistent.pairs}
-        again = _map_best(scene, pairs, cameras, database_path, folder, threads, progress)
-        best = max(
-            (mapped for mapped in (again, first) if mapped is not None),
-            key=lambda mapped: (
-                mapped.model.num_reg_images() - len(_doubtful(scene, consistent, mapped.model))
-            ),
-            default=None,
-        )
+    mapper = _Mapper(scene, database_path, folder, threads, progress)
+    if has_trusted_focal_lengths(scene):
+        best = mapper.map_consistent(scene.cameras, scene.geometries, None)
+        # A wrong focal length makes true pairs look inconsistent: judge again with the one found.
+        wrong = best is not None and _focal_change(scene, best.model) > _FOCAL_CHANGE
+        if best is not None and wrong and best.trusted < len(scene.names):
+            best = mapper.map_again(best)
+    else:
+        best = mapper.map_pairs(set(scene.geometries), scene.cameras)
+        if best is not None:
+            best = mapper.map_again(best)
     if best is None:
         return None
-    for name in _doubtful(scene, consistent, best.model):
+    for name in best.doubtful:
         best.model.deregister_frame(best.model.find_image_with_name(name).frame_id)
-        best.doubtful.append(name)
-    best.facts |= facts
+    best.facts["verified_pairs"] = len(scene.geometries)
     return best
+
+
+@dataclass(frozen=True)
+class _Mapper:
+    """Maps chosen pairs of one scene."""
+
+    scene: Scene
+    database_path: Path
+    folder: Path
+    threads: int
+    progress: Progress
+
+    def map_again(self, first: Mapped) -> Mapped:
+        """The better of ``first`` and a model of the pairs that are consistent by its cameras."""
+        cameras = _found_cameras(self.scene, first.model)
+        geometries = calibrated_geometries(self.scene, cameras, self.threads, self.progress)
+        return self.map_consistent(cameras, geometries, first) or first
+
+    def map_consistent(
+        self,
+        cameras: Sequence[pycolmap.Camera],
+        geometries: dict[Pair, pycolmap.TwoViewGeometry],
+        first: Mapped | None,
+    ) -> Mapped | None:
+        """A model of the pairs that can be true together, its doubtful photos named.
+
+        ``first`` is kept where it contradicts none of them, or where the new one is no larger.
+        """
+        graph = view_graph(self.scene, geometries)
+        consistent = graph.select(consistent_pairs(graph))
+        if first is not None:
+            first.doubtful = _doubtful(self.scene, consistent, first.model)
+        if first is not None and not first.doubtful:
+            best: Mapped | None = first
+        else:
+            pairs = {(int(i), int(j)) for i, j in consistent.pairs}
+            best = self.map_pairs(pairs, cameras)
+            if best is not None:
+                best.doubtful = _doubtful(self.scene, consistent, best.model)
+            if first is not None and (best is None or first.trusted > best.trusted):
+                best = first
+        if best is not None:
+            best.facts["inconsistent_pairs"] = len(self.scene.geometries) - len(consistent.pairs)
+        return best
+
+    def map_pairs(self, pairs: set[Pair], cameras: Sequence[pycolmap.Camera]) -> Mapped | None:
+        """The attempt that registers most photos; the first that registers all within reach."""
+        graph = ViewGraph(
+            len(self.scene.names),
+            np.array(sorted(pairs), np.int64).reshape(-1, 2),
+            np.tile(np.eye(3), (len(pairs), 1, 1)),
+            np.ones(len(pairs)),
+        )
+        within_reach = int((graph.components() == 0).sum()) if pairs else 0
+        if within_reach < 2:
+            return None
+        filtered = self.folder / "mapping.db"
+        _filter_database(self.database_path, filtered, pairs, cameras)
+        best: Mapped | None = None
+        try:
+            for attempt in ATTEMPTS:
+                mapped = _map(
+                    attempt, filtered, self.folder, within_reach, self.threads, self.progress
+                )
+                if mapped is not None and (best is None or mapped.trusted > best.trusted):
+                    best = mapped
+                if best is not None and best.model.num_reg_images() >= within_reach:
+                    break
+        finally:
+            filtered.unlink(missing_ok=True)
+        return best
+
+
+def _focal_change(scene: Scene, model: pycolmap.Reconstruction) -> float:
+    """The largest relative change of a focal length by mapping."""
+    found = _found_cameras(scene, model)
+    return max(
+        abs(float(after.mean_focal_length() / before.mean_focal_length()) - 1)
+        for before, after in zip(scene.cameras, found, strict=True)
+    )
 
 
 def _doubtful(scene: Scene, consistent: ViewGraph, model: pycolmap.Reconstruction) -> list[str]:
@@ -263,42 +336,6 @@ def _found_cameras(scene: Scene, model: pycolmap.Reconstruction) -> list[pycolma
     for camera in found.values():
         camera.has_prior_focal_length = True
     return [found.get(camera.camera_id, camera) for camera in scene.cameras]
-
-
-def _map_best(
-    scene: Scene,
-    pairs: set[Pair],
-    cameras: Sequence[pycolmap.Camera],
-    database_path: Path,
-    folder: Path,
-    threads: int,
-    progress: Progress,
-) -> Mapped | None:
-    """The attempt that registers most photos; the first that registers all that hang together."""
-    graph = ViewGraph(
-        len(scene.names),
-        np.array(sorted(pairs), np.int64).reshape(-1, 2),
-        np.tile(np.eye(3), (len(pairs), 1, 1)),
-        np.ones(len(pairs)),
-    )
-    within_reach = int((graph.components() == 0).sum()) if pairs else 0
-    if within_reach < 2:
-        return None
-    filtered = folder / "mapping.db"
-    _filter_database(database_path, filtered, pairs, cameras)
-    best: Mapped | None = None
-    try:
-        for attempt in ATTEMPTS:
-            mapped = _map(attempt, filtered, folder, within_reach, threads, progress)
-            if mapped is None:
-                continue
-            if best is None or mapped.model.num_reg_images() > best.model.num_reg_images():
-                best = mapped
-            if best.model.num_reg_images() >= within_reach:
-                break
-    finally:
-        filtered.unlink(missing_ok=True)
-    return best
 
 
 def _filter_database(

@@ -133,9 +133,8 @@ def _parameters(model: pycolmap.Reconstruction) -> dict[str, Any]:
     return {
         "cameras": {number: camera.params.copy() for number, camera in model.cameras.items()},
         "poses": {
-            number: pycolmap.Rigid3d(frame.rig_from_world.matrix())
-            for number, frame in model.frames.items()
-            if frame.has_pose
+            number: pycolmap.Rigid3d(model.frame(number).rig_from_world.matrix())
+            for number in model.reg_frame_ids()
         },
         "points": {number: point.xyz.copy() for number, point in model.points3D.items()},
     }
