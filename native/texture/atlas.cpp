@@ -8,7 +8,8 @@
 namespace gypsum::texture {
 namespace {
 
-constexpr int kCurve = 4096;  // entries of a colour curve
+constexpr int kCurve = 4096;             // entries of a colour curve
+constexpr std::size_t kSmall = 1 << 14;  // texels of a chart that one thread paints alone
 
 std::int16_t fixed(float v) {
   return static_cast<std::int16_t>(std::lround(std::clamp(v * kOne, -32767.0f, 32767.0f)));
@@ -181,7 +182,8 @@ void paint_charts(const Charts& charts, const std::int64_t* chosen, std::size_t 
       mine[charts.order[i]] = 1;
     }
     const Box box = chart_box(charts, chart, padding, size);
-#pragma omp parallel for schedule(dynamic, 16) num_threads(threads)
+    // Waking threads for a small chart costs more than painting it.
+#pragma omp parallel for schedule(dynamic, 16) num_threads(threads) if (box.area() > kSmall)
     for (int y = box.y0; y < box.y1; ++y) {
       for (int x = box.x0; x < box.x1; ++x) {
         const std::size_t at = static_cast<std::size_t>(y) * size + x;

@@ -117,13 +117,13 @@ std::size_t merge_patches(const In<std::int64_t, Rows1>& first,
 }
 
 nb::object pack_charts(const In<float, Corners>& corners, const In<std::int64_t, Rows1>& first,
-                       int size, int cell, int padding, int threads) {
+                       int size, int cell, int padding) {
   const std::size_t charts = first.shape(0) - 1;
   auto out = make<std::int32_t>({charts, 3});
   bool fits = false;
   {
     nb::gil_scoped_release release;
-    fits = tx::pack_charts(corners.data(), first.data(), charts, size, cell, padding, threads,
+    fits = tx::pack_charts(corners.data(), first.data(), charts, size, cell, padding,
                            reinterpret_cast<tx::Placement*>(out.data()));
   }
   return fits ? nb::cast(out) : nb::none();
@@ -238,7 +238,7 @@ NB_MODULE(_texture, module) {
   module.def("merge_patches", &merge_patches, arg("first"), arg("labels"), arg("costs"),
              arg("edges"), arg("weights"), arg("patch_cost"), arg("chosen"));
   module.def("pack_charts", &pack_charts, arg("corners"), arg("first"), arg("size"), arg("cell"),
-             arg("padding"), arg("threads"));
+             arg("padding"));
   module.def("draw_owners", &draw_owners, arg("uvs"), arg("uv_faces"), arg("order"), arg("first"),
              arg("border"), arg("size"), arg("padding"), arg("threads"));
   module.def("paint_charts", &paint_charts, arg("uvs"), arg("uv_faces"), arg("order"),

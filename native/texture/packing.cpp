@@ -1,5 +1,3 @@
-#include <omp.h>
-
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -109,25 +107,19 @@ Shape cover(const float* corners, std::size_t faces, int cell, int padding) {
 class Grid {
  public:
   explicit Grid(int cells)
-      : cells_(cells), words_((cells + 63) / 64), bits_(static_cast<std::size_t>(cells) * words_) {}
+      : cells_(cells), words_((cells + 63) / 64), bits_(static_cast<std::size_t>(cells) * words_),
+        taken_(words_), spread_(words_) {}
 
   struct Spot {
     int x = -1, y = -1;
   };
 
   // The lowest, then leftmost place.
-  Spot find(const Shape& shape, int threads) const {
+  Spot find(const Shape& shape) {
     if (shape.columns > cells_ || shape.rows > cells_) return {};
-    constexpr int kBatch = 64;
-    const int last = cells_ - shape.rows;
-    std::vector<int> found(kBatch);
-    for (int top = 0; top <= last; top += kBatch) {
-      const int count = std::min(kBatch, last - top + 1);
-#pragma omp parallel for schedule(dynamic, 8) num_threads(threads)
-      for (int i = 0; i < count; ++i) found[i] = leftmost(shape, top + i);
-      for (int i = 0; i < count; ++i) {
-        if (found[i] >= 0) return {found[i], top + i};
-      }
+    for (int y = 0; y <= cells_ - shape.rows; ++y) {
+      const int x = leftmost(shape, y);
+      if (x >= 0) return {x, y};
     }
     return {};
   }
@@ -143,23 +135,21 @@ class Grid {
 
  private:
   // Leftmost free column for the shape at row y, or -1: all columns are tested at once, 64 a word.
-  int leftmost(const Shape& shape, int y) const {
-    thread_local std::vector<Word> taken, spread;
-    taken.assign(words_, 0);
-    spread.resize(words_);
+  int leftmost(const Shape& shape, int y) {
+    std::fill(taken_.begin(), taken_.end(), 0);
     const int columns = cells_ - shape.columns + 1;
     for (const Run& run : shape.runs) {
       const Word* row = bits_.data() + static_cast<std::size_t>(y + run.row) * words_;
-      std::copy_n(row, words_, spread.begin());
+      std::copy_n(row, words_, spread_.begin());
       for (int have = 1; have < run.length;) {
         const int step = std::min(have, run.length - have);
-        or_shifted(spread.data(), spread.data(), step);
+        or_shifted(spread_.data(), spread_.data(), step);
         have += step;
       }
-      or_shifted(taken.data(), spread.data(), run.start);
-      if (first_zero(taken, columns) < 0) return -1;
+      or_shifted(taken_.data(), spread_.data(), run.start);
+      if (first_zero(taken_, columns) < 0) return -1;
     }
-    return first_zero(taken, columns);
+    return first_zero(taken_, columns);
   }
 
   // to[x] |= from[x + shift]; from may be to.
@@ -183,30 +173,28 @@ class Grid {
 
   int cells_, words_;
   std::vector<Word> bits_;
+  std::vector<Word> taken_, spread_;  // scratch of leftmost()
 };
 
 }  // namespace
 
 bool pack_charts(const float* corners, const std::int64_t* first, std::size_t chart_count,
-                 int size, int cell, int padding, int threads, Placement* out) {
+                 int size, int cell, int padding, Placement* out) {
   std::vector<Shape> shapes(chart_count);
-#pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
   for (std::size_t c = 0; c < chart_count; ++c) {
     shapes[c] = cover(corners + 6 * first[c], static_cast<std::size_t>(first[c + 1] - first[c]),
                       cell, padding);
   }
   std::vector<std::size_t> order(chart_count);
   std::iota(order.begin(), order.end(), 0);
-  const auto bulk = [&](std::size_t c) {
-    return std::max(shapes[c].columns, shapes[c].rows) * 4096 + shapes[c].columns + shapes[c].rows;
-  };
+  const auto bulk = [&](std::size_t c) { return shapes[c].columns + shapes[c].rows; };
   std::stable_sort(order.begin(), order.end(),
                    [&](std::size_t a, std::size_t b) { return bulk(a) > bulk(b); });
   Grid grid(size / cell);
   for (const std::size_t c : order) {
     const Shape turned = shapes[c].turned();
-    const Grid::Spot upright = grid.find(shapes[c], threads);
-    const Grid::Spot lying = grid.find(turned, threads);
+    const Grid::Spot upright = grid.find(shapes[c]);
+    const Grid::Spot lying = grid.find(turned);
     if (upright.x < 0 && lying.x < 0) return false;
     const bool turn = upright.x < 0 || (lying.x >= 0 && lying.y + turned.rows <
                                                             upright.y + shapes[c].rows);

@@ -11,6 +11,7 @@ namespace {
 
 using Triple = std::array<double, 3>;
 
+constexpr std::size_t kSmall = 20000;  // unknowns that one thread solves faster alone
 constexpr std::size_t kBlock = 4096;  // sums run over fixed blocks: equal for any thread count
 
 // Sum of f(i) over i < count, in a fixed order.
@@ -18,7 +19,7 @@ template <class F>
 Triple blocked_sum(std::size_t count, int threads, F&& f) {
   const std::size_t blocks = (count + kBlock - 1) / kBlock;
   std::vector<Triple> parts(blocks, Triple{});
-#pragma omp parallel for schedule(static) num_threads(threads)
+#pragma omp parallel for schedule(static) num_threads(threads) if (count > kSmall)
   for (std::size_t b = 0; b < blocks; ++b) {
     Triple sum{};
     for (std::size_t i = b * kBlock; i < std::min(count, (b + 1) * kBlock); ++i) {
@@ -40,7 +41,7 @@ double solve_spd(const std::int64_t* first, const std::int32_t* columns, const d
                  int threads, double* x) {
   std::vector<double> inverse(count), r(3 * count), p(3 * count), q(3 * count);
   const auto multiply = [&](const double* in, double* out) {
-#pragma omp parallel for schedule(static) num_threads(threads)
+#pragma omp parallel for schedule(static) num_threads(threads) if (count > kSmall)
     for (std::size_t i = 0; i < count; ++i) {
       double sum[3] = {0, 0, 0};
       for (std::int64_t k = first[i]; k < first[i + 1]; ++k) {
@@ -88,7 +89,7 @@ double solve_spd(const std::int64_t* first, const std::int32_t* columns, const d
     const Triple pq = dot(p, q);
     Triple alpha{};
     for (int c = 0; c < 3; ++c) alpha[c] = pq[c] > 0 ? rz[c] / pq[c] : 0;
-#pragma omp parallel for schedule(static) num_threads(threads)
+#pragma omp parallel for schedule(static) num_threads(threads) if (count > kSmall)
     for (std::size_t i = 0; i < count; ++i) {
       for (int c = 0; c < 3; ++c) {
         x[3 * i + c] += alpha[c] * p[3 * i + c];
@@ -99,7 +100,7 @@ double solve_spd(const std::int64_t* first, const std::int32_t* columns, const d
     Triple beta{};
     for (int c = 0; c < 3; ++c) beta[c] = rz[c] > 0 ? next[c] / rz[c] : 0;
     rz = next;
-#pragma omp parallel for schedule(static) num_threads(threads)
+#pragma omp parallel for schedule(static) num_threads(threads) if (count > kSmall)
     for (std::size_t i = 0; i < count; ++i) {
       for (int c = 0; c < 3; ++c) {
         p[3 * i + c] = r[3 * i + c] * inverse[i] + beta[c] * p[3 * i + c];

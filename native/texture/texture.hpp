@@ -86,7 +86,7 @@ struct Placement {
 // chart's own texel coordinates, from (0, 0); faces of chart c are first[c] .. first[c + 1].
 // Charts keep 2 * padding texels between them. False when they don't fit.
 bool pack_charts(const float* corners, const std::int64_t* first, std::size_t chart_count,
-                 int size, int cell, int padding, int threads, Placement* out);
+                 int size, int cell, int padding, Placement* out);
 
 // --- atlas.cpp --------------------------------------------------------------------------------
 

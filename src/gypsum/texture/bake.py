@@ -137,13 +137,14 @@ def _part(progress: Progress, start: float, end: float) -> Progress:
 def _draw_owners(charts: Charts, layout: Layout, threads: int) -> NDArray[np.int32]:
     """(S, S) the face that paints each texel."""
     shared = np.bincount(charts.vertices)[charts.vertices] > 1
-    border = shared | _open_boundary(charts)
+    border = np.logical_or(shared, _open_boundary(charts))
+    touching: NDArray[np.bool_] = np.any(border[charts.corner_faces], axis=1)
     return _texture.draw_owners(
         layout.uvs,
         charts.corner_faces,
         charts.order,
         charts.first,
-        border[charts.corner_faces].any(axis=1),
+        touching,
         layout.size,
         layout.padding,
         threads,

@@ -127,7 +127,7 @@ def level_locally(
     atlas: Int16,
     threads: int,
 ) -> float:
-    """Make both sides of every seam meet; returns the mean step that is left, share of the range."""
+    """Make both sides of every seam meet; returns the mean step left, share of the range."""
     if len(seams) == 0:
         return 0.0
     lines = seams.lines(layout).reshape(-1, 2, 2, 2)
