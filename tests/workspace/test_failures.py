@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gypsum.errors import InputError, ReconstructionError, ResourceError
-from gypsum.workspace.failures import BrokenStageError, died, explain, named
+from gypsum.workspace.failures import BrokenStageError, died, explain, explained_at, named
 from gypsum.workspace.resources import available_memory, check_disk, check_memory, check_writable
 
 GiB = 2**30
@@ -85,3 +85,10 @@ def test_folders_are_made_when_they_are_missing(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="file"):
         check_writable(tmp_path / "file", "the workspace")
+
+
+def test_a_block_that_writes_is_explained() -> None:
+    with pytest.raises(ResourceError, match="full"), explained_at(Path("out")):
+        raise OSError(errno.ENOSPC, "no space")
+    with pytest.raises(BrokenPipeError), explained_at(Path("out")):
+        raise BrokenPipeError

@@ -20,6 +20,7 @@ from gypsum.options import ScanOptions, Settings, scan_options
 from gypsum.pipelines.photo import PHOTO_SCAN, disk_needed, memory_needed
 from gypsum.workspace import Limits, Listener, Source, Step, Workspace, plan, run_pipeline
 from gypsum.workspace.events import RunFinished, ignore
+from gypsum.workspace.failures import explained_at
 from gypsum.workspace.folder import copy, read_json, write_json
 from gypsum.workspace.resources import check_disk, check_memory, check_writable, cores
 
@@ -93,7 +94,8 @@ def scan(
     workspace, target = locate(asked)
     limits = _check(paths, asked, workspace, target)
     source = Source(capture_digest(paths), tuple(paths))
-    _remember(workspace, source, asked)
+    with explained_at(workspace.root):
+        _remember(workspace, source, asked)
     run_pipeline(
         PHOTO_SCAN, workspace, source, _settings(asked, target), limits, asked.until, listener
     )
@@ -234,8 +236,9 @@ def _deliver(workspace: Workspace, target: Target) -> tuple[Path, ...]:
     models = workspace.root / "models"
     folder = target.folder
     if folder is not None:
-        for path in sorted(models.iterdir()):
-            copy(path, folder / path.name)
+        with explained_at(folder):
+            for path in sorted(models.iterdir()):
+                copy(path, folder / path.name)
     return tuple(
         (folder or models) / f"{target.name}{FORMATS[name].suffix}" for name in target.formats
     )

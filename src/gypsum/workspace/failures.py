@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import shutil
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from gypsum import errors
@@ -44,6 +46,18 @@ def explain(error: BaseException, place: Path) -> GypsumError | None:
             "check its rights or choose another place."
         )
     return None
+
+
+@contextmanager
+def explained_at(place: Path) -> Iterator[None]:
+    """Turn what the machine did to a block that writes to ``place`` into errors for people."""
+    try:
+        yield
+    except (OSError, MemoryError) as error:
+        known = explain(error, place)
+        if known is None:
+            raise
+        raise known from error
 
 
 def disk_full(place: Path) -> ResourceError:

@@ -21,7 +21,7 @@ from gypsum.workspace.events import (
     Warned,
     ignore,
 )
-from gypsum.workspace.failures import BrokenStageError, explain
+from gypsum.workspace.failures import BrokenStageError, explained_at
 from gypsum.workspace.folder import KEY, StageRecord, Workspace
 from gypsum.workspace.plan import Step, plan
 from gypsum.workspace.process import run_in_child
@@ -52,14 +52,8 @@ def run_pipeline(
     stages that it needs. A folder of another key is wiped; one of the same key without a record
     is continued. Killed at any moment, the next call goes on from what was complete.
     """
-    try:
-        with workspace.locked() as lock:
-            return _Run(pipeline, workspace, source, settings, limits, listener, lock).until(until)
-    except OSError as error:
-        known = explain(error, workspace.root)
-        if known is None:
-            raise
-        raise known from error
+    with explained_at(workspace.root), workspace.locked() as lock:
+        return _Run(pipeline, workspace, source, settings, limits, listener, lock).until(until)
 
 
 @dataclass
