@@ -161,7 +161,8 @@ class Layout:
         """(T, 2) in [0, 1], origin bottom-left."""
         flipped = self.uvs / np.float32(self.size)
         flipped[:, 1] = 1 - flipped[:, 1]
-        return np.clip(flipped, 0, 1)
+        coordinates: NDArray[np.float32] = np.clip(flipped, 0, 1)
+        return coordinates
 
 
 def pack(charts: Charts, size: int, threads: int) -> Layout:
