@@ -6,10 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from gypsum.errors import InputError, ResourceError
 from gypsum.scene import Mesh, TexturedMesh, View
 from gypsum.texture import TextureFacts, bake_texture
+
 from .scenes import (
     grid,
     joined,
@@ -89,8 +91,8 @@ def test_charts_keep_their_sense_of_rotation(baked: tuple[TexturedMesh, TextureF
     """A face that is counter-clockwise from outside is so in the texture: nothing is mirrored."""
     textured, _ = baked
     a, b, c = (textured.uvs[textured.uv_faces[:, k]].astype(np.float64) for k in range(3))
-    area = np.cross(b - a, c - a)
-    assert np.mean(area > 0) > 0.995
+    ab, ac = b - a, c - a
+    assert np.mean(ab[:, 0] * ac[:, 1] > ab[:, 1] * ac[:, 0]) > 0.995
 
 
 def test_unseen_faces_continue_their_surroundings(
@@ -172,8 +174,6 @@ def test_large_photos_are_averaged_in_linear_light(tmp_path: Path) -> None:
     mesh = grid(1.0, 4)
     view = look_at("a.png", tmp_path, (0, 0, 1.0), (0, 0, 0), focal=900)
     big = View(view.name, view.path, 1280, 960, np.diag([4.0, 4, 1]) @ view.K, view.R, view.t)
-    from PIL import Image
-
     board = (np.indices((960, 1280)).sum(axis=0) % 2 * 255).astype(np.uint8)
     Image.fromarray(np.repeat(board[..., None], 3, axis=2)).save(view.path)
     wide = View(big.name, big.path, 1280, 960, np.diag([0.25, 0.25, 1]) @ big.K, big.R, big.t)
