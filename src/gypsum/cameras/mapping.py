@@ -268,7 +268,7 @@ class _Mapper:
         return best
 
     def map_pairs(self, pairs: set[Pair], cameras: Sequence[pycolmap.Camera]) -> Mapped | None:
-        """The attempt that registers most photos; the first that registers all within reach."""
+        """The attempt that registers most photos; asks for less as long as that gains some."""
         graph = ViewGraph(
             len(self.scene.names),
             np.array(sorted(pairs), np.int64).reshape(-1, 2),
@@ -286,8 +286,11 @@ class _Mapper:
                 mapped = _map(
                     attempt, filtered, self.folder, within_reach, self.threads, self.progress
                 )
-                if mapped is not None and (best is None or mapped.trusted > best.trusted):
-                    best = mapped
+                better = mapped is not None and (best is None or mapped.trusted > best.trusted)
+                # Asking for less still won't help where asking for less didn't.
+                if best is not None and not better:
+                    break
+                best = mapped if better else best
                 if best is not None and best.model.num_reg_images() >= within_reach:
                     break
         finally:
