@@ -199,3 +199,22 @@ def test_a_wrong_exif_focal_length_is_corrected(scene: Ring, tmp_path: Path) -> 
     (camera,) = found.model.cameras.values()
     assert camera.K[0, 0] == pytest.approx(FOCAL, rel=1e-2)
     assert center_errors(centers(found.model, scene.names), scene.centers).max() < 5e-3
+
+
+def test_journals_of_a_killed_run_do_no_harm(scene: Ring, tmp_path: Path) -> None:
+    """And the database, another stage's result, is left as it was."""
+    capture = capture_of(scene.names, focal=FOCAL)
+    write_features(scene, tmp_path / "features")
+    write_photos(scene.names, tmp_path / "photos")
+    match_features(capture, tmp_path / "features", tmp_path / "matches")
+    database = tmp_path / "matches" / "database.db"
+    before = database.read_bytes()
+    out = tmp_path / "out"
+    out.mkdir()
+    for name in ("mapping.db", "database.db"):
+        for suffix in ("", "-journal", "-wal", "-shm"):
+            (out / f"{name}{suffix}").write_bytes(b"left over" * 1000)
+    found = estimate_cameras(capture, tmp_path / "photos", tmp_path / "matches", out)
+    assert len(found.model.photos) == 12
+    assert database.read_bytes() == before
+    assert list(out.iterdir()) == []

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gypsum.cameras.alignment import align
 from gypsum.cameras.mapping import Mapped, Scene, map_trustworthy, read_scene, thread_count
-from gypsum.cameras.matches import DATABASE
+from gypsum.cameras.matches import DATABASE, remove_database
 from gypsum.cameras.refinement import refine
 from gypsum.errors import ReconstructionError
 from gypsum.scene import Photo, Progress, SparseModel, no_progress
@@ -65,12 +65,16 @@ def estimate_cameras(
     pycolmap.set_random_seed(0)
     folder.mkdir(parents=True, exist_ok=True)
     threads = thread_count(threads)
-    database_path = matches_folder / DATABASE
+    # Opening a database writes to it, and another stage's result must stay as it is.
+    database_path = folder / DATABASE
+    remove_database(database_path)
+    shutil.copyfile(matches_folder / DATABASE, database_path)
     scene = read_scene(database_path)
     if not scene.geometries:
         raise ReconstructionError(_NO_OVERLAP)
     progress(0.0, "placing photos")
     mapped = map_trustworthy(scene, database_path, folder, threads, _share(progress, 0.0, 0.85))
+    remove_database(database_path)
     if mapped is None or mapped.model.num_reg_images() < 3:
         raise ReconstructionError(_NO_OVERLAP)
     refinement = refine(mapped.model, threads, _share(progress, 0.85, 0.95))

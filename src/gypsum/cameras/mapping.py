@@ -15,7 +15,7 @@ import PIL.Image  # noqa: F401  before pycolmap, whose zlib breaks Pillow when i
 from numpy.typing import NDArray
 
 from gypsum.cameras.features import in_parallel
-from gypsum.cameras.matches import MIN_MATCHES, SEED
+from gypsum.cameras.matches import MIN_MATCHES, SEED, remove_database
 from gypsum.cameras.pairs import Pair
 from gypsum.cameras.view_graph import ViewGraph, consistent_pairs, pair_errors
 from gypsum.scene import Progress
@@ -294,7 +294,7 @@ class _Mapper:
                 if best is not None and best.model.num_reg_images() >= within_reach:
                     break
         finally:
-            filtered.unlink(missing_ok=True)
+            remove_database(filtered)
         return best
 
 
@@ -347,6 +347,7 @@ def _filter_database(
     """A copy of the database with the inlier matches of ``pairs`` alone, and these cameras."""
     import pycolmap
 
+    remove_database(target)
     shutil.copyfile(source, target)
     with pycolmap.Database.open(target) as database, pycolmap.DatabaseTransaction(database):
         for camera in {camera.camera_id: camera for camera in cameras}.values():

@@ -63,7 +63,7 @@ def match_features(
     cameras = make_cameras(photos)
     geometries = _verify_pairs(features, matches, cameras, threads, progress)
     temporary = folder / f".{DATABASE}.part"
-    temporary.unlink(missing_ok=True)
+    remove_database(temporary)
     write_database(temporary, photos, cameras, features, matches, dict(geometries))
     temporary.replace(folder / DATABASE)
     progress(1.0, f"matched {len(pairs)} pairs")
@@ -162,6 +162,15 @@ def _verify_pair(
     return pair, pycolmap.estimate_two_view_geometry(
         cameras[i], points[i], cameras[j], points[j], matches, options
     )
+
+
+def remove_database(path: Path) -> None:
+    """Delete a database and the journals that a killed process may have left beside it.
+
+    SQLite would apply a journal that is left to the next database of that name.
+    """
+    for suffix in ("", "-journal", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
 def write_database(
