@@ -15,7 +15,7 @@ Int64 = NDArray[np.int64]
 Float64 = NDArray[np.float64]
 
 #: A part is kept when its area is at least this share of the largest part's.
-SMALL_PART = 0.003
+SMALL_PART = 0.01
 #: Rounds of cutting off triangles that hang on by one edge.
 EAR_ROUNDS = 2
 
