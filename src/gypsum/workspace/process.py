@@ -64,6 +64,8 @@ def _environment(threads: int) -> dict[str, str]:
     return {
         **os.environ,
         **dict.fromkeys(pools, str(threads)),
+        # Threads that wait by spinning take the cores from whatever else runs on the machine.
+        "OMP_WAIT_POLICY": "passive",
         "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
         "PYTHONUNBUFFERED": "1",
     }
