@@ -114,10 +114,12 @@ class Grid {
     int x = -1, y = -1;
   };
 
-  // The lowest, then leftmost place.
-  Spot find(const Shape& shape) {
-    if (shape.columns > cells_ || shape.rows > cells_) return {};
-    for (int y = 0; y <= cells_ - shape.rows; ++y) {
+  int cells() const { return cells_; }
+
+  // The first row, then the leftmost place, that keeps the shape above row `limit`.
+  Spot find(const Shape& shape, int limit) {
+    if (shape.columns > cells_) return {};
+    for (int y = 0; y <= std::min(limit, cells_) - shape.rows; ++y) {
       const int x = leftmost(shape, y);
       if (x >= 0) return {x, y};
     }
@@ -192,17 +194,26 @@ bool pack_charts(const float* corners, const std::int64_t* first, std::size_t ch
                    [&](std::size_t a, std::size_t b) { return bulk(a) > bulk(b); });
   Grid grid(size / cell);
   for (const std::size_t c : order) {
-    const Shape turned = shapes[c].turned();
-    const Grid::Spot upright = grid.find(shapes[c]);
-    const Grid::Spot lying = grid.find(turned);
-    if (upright.x < 0 && lying.x < 0) return false;
-    const bool turn = upright.x < 0 || (lying.x >= 0 && lying.y + turned.rows <
-                                                            upright.y + shapes[c].rows);
-    const Grid::Spot spot = turn ? lying : upright;
-    grid.place(turn ? turned : shapes[c], spot);
-    out[c].turned = turn;
-    out[c].x = spot.x * cell + (turn ? turned.columns * cell - padding : padding);
-    out[c].y = spot.y * cell + padding;
+    Shape shape = std::move(shapes[c]), best;
+    Grid::Spot spot;
+    int lowest = grid.cells() + 1;
+    for (int turns = 0; turns < 4; ++turns) {
+      const Grid::Spot found = grid.find(shape, lowest - 1);
+      if (found.x >= 0) {
+        spot = found;
+        lowest = found.y + shape.rows;
+        out[c].turns = turns;
+        best = shape;
+      }
+      shape = shape.turned();
+    }
+    if (spot.x < 0) return false;
+    grid.place(best, spot);
+    // Sides of the placed box on which the chart's own origin does not lie.
+    const bool right = out[c].turns == 1 || out[c].turns == 2;
+    const bool bottom = out[c].turns == 2 || out[c].turns == 3;
+    out[c].x = spot.x * cell + (right ? best.columns * cell - padding : padding);
+    out[c].y = spot.y * cell + (bottom ? best.rows * cell - padding : padding);
   }
   return true;
 }

@@ -32,7 +32,7 @@ struct Photo {
 
 struct ScoreOptions {
   float slack;  // how far behind the drawn surface a point still counts as on it, world units
-  int rim;      // a face nearer than this to an occluding edge, pixels, is a weak candidate
+  int rim;      // a face nearer than this to an outline, pixels, is a weak candidate
 };
 
 // How well one photo shows each face: 0 not at all, else the gradient magnitude summed over the
@@ -78,8 +78,8 @@ std::size_t merge_patches(const Potts& problem, double patch_cost, std::int32_t*
 // --- packing.cpp ------------------------------------------------------------------------------
 
 struct Placement {
-  std::int32_t x, y;  // texels that the chart's own origin moves to
-  std::int32_t turned;  // 1: turned by 90 degrees, (x, y) -> (height - y, x) in chart coordinates
+  std::int32_t x, y;   // texels that the chart's own origin moves to
+  std::int32_t turns;  // quarter turns about its origin before that, each (x, y) -> (-y, x)
 };
 
 // Bottom-left packing of irregular charts on a grid of `cell` texels. corners (F, 3, 2) are each

@@ -12,6 +12,7 @@ constexpr float kStrictCosine = 0.2f;   // 78 degrees
 constexpr float kWeakCosine = 0.035f;   // 88 degrees
 constexpr float kFlatGradient = 0.01f;  // counted for a pixel without any gradient
 constexpr float kClipped = 250;         // 8-bit values from here on carry no colour
+constexpr float kOutline = 3;           // how much deeper the background begins, in edge jumps
 constexpr int kFewPixels = 4;           // smaller faces are sampled at fixed points instead
 
 bool in_front(const float* depth, const std::int32_t* face) {
@@ -60,12 +61,15 @@ class DepthTest {
     const int py = std::clamp(static_cast<int>(y), 0, photo_.height - 1);
     if (surface(px, py) < depth - options_.slack - 1.5f * slope_) return Sight::hidden;
     const int r = options_.rim;
-    const float limit = depth - 2 * options_.slack - (r + 1.5f) * slope_;
+    const float jump = 2 * options_.slack + (r + 1.5f) * slope_;
     for (int dy = -r; dy <= r; dy += r) {
       for (int dx = -r; dx <= r; dx += r) {
         const int qx = std::clamp(px + dx, 0, photo_.width - 1);
         const int qy = std::clamp(py + dy, 0, photo_.height - 1);
-        if (surface(qx, qy) < limit) return Sight::near_edge;
+        // What is in front may be wider in the photo than on the mesh; and where the mesh is too
+        // fat, the photo shows the background beside its outline.
+        const float near = surface(qx, qy);
+        if (near < depth - jump || near > depth + kOutline * jump) return Sight::near_edge;
       }
     }
     return Sight::clear;

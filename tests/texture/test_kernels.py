@@ -193,10 +193,11 @@ def test_packed_charts_keep_their_distance(seed: int, count: int, cell: int) -> 
     if places is None:
         assert (corners.max(axis=1).prod(axis=1)).sum() > 0.2 * size**2
         return
-    x, y, turned = places.T[:, :, None]
-    u = np.where(turned, x - corners[..., 1], x + corners[..., 0])
-    v = np.where(turned, y + corners[..., 0], y + corners[..., 1])
-    uvs = np.stack([u, v], axis=-1)
+    x, y, turns = places.T[:, :, None]
+    u, v = corners[..., 0], corners[..., 1]
+    across = np.choose(turns, [u, -v, -u, v])
+    down = np.choose(turns, [v, u, -v, -u])
+    uvs = np.stack([x + across, y + down], axis=-1)
     assert uvs.min() >= padding
     assert uvs.max() <= size - padding
     taken = np.zeros((2 * size, 2 * size), np.int64)

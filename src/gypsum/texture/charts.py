@@ -24,10 +24,10 @@ FINEST = 2.0
 the oblique charts would blur (0.1 dB on rendered test views); more would store nothing new."""
 FULLEST = 0.9
 """Square root of the share of the atlas that charts may cover at best: where the search begins."""
-SHRINK = 0.98
+SHRINK = 0.99
 """Step of the search for the largest scale that fits."""
 MOST_TRIES = 200
-GRID = 512
+GRID = 1024
 """Charts are placed on a grid of this many cells across the atlas."""
 
 
@@ -203,10 +203,9 @@ def _place(
     )
     if places is None:
         return None
-    x, y, turned = places[chart].T
-    uvs: NDArray[np.float32] = np.where(
-        turned[:, None] == 1,
-        np.stack([x - local[:, 1], y + local[:, 0]], axis=1),
-        np.stack([x + local[:, 0], y + local[:, 1]], axis=1),
-    ).astype(np.float32)
+    x, y, turns = places[chart].T
+    u, v = local.T
+    across = np.choose(turns, [u, -v, -u, v])
+    down = np.choose(turns, [v, u, -v, -u])
+    uvs: NDArray[np.float32] = np.stack([x + across, y + down], axis=1).astype(np.float32)
     return uvs
