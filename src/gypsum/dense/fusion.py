@@ -27,6 +27,8 @@ class FusionLimits:
 
     min_agree: int = 2
     """Other photos that must agree."""
+    agree_per_conflict: float = 2.0
+    """How many must agree for each photo that looks through the point."""
     max_pixels: float = 1.5
     """Forward-backward distance, pixels."""
     max_depth: float = 0.01
@@ -49,8 +51,8 @@ def fuse(
 ) -> PointCloud:
     """Fuse the depth maps of the dense workspace ``folder`` (ours, or COLMAP's of a ``kind``).
 
-    A pixel becomes a point when enough other photos agree with its depth and normal, and more of
-    them than look through it. Photos are visited from the closest to the furthest; a place that an
+    A pixel becomes a point when enough other photos agree with its depth and normal, and clearly
+    more of them than look through it. Photos are visited from the closest to the furthest; a place that an
     earlier photo has given is not given again, unless this photo sees it in much more detail. A
     point lies at the mean of all that agree, weighted by resolution. Photos are streamed: memory
     holds a photo's neighbours, never all. Photos that were not matched (no sources) add nothing.
@@ -164,7 +166,11 @@ def _fuse_one(
         float(np.cos(np.radians(limits.max_angle))), threads,
         agree, conflict, carried, points, normals,
     )  # fmt: skip
-    keep = (agree >= limits.min_agree) & (agree > conflict) & (carried == 0)
+    keep = (
+        (agree >= limits.min_agree)
+        & (agree > limits.agree_per_conflict * conflict)
+        & (carried == 0)
+    )
     given.set(i, keep)
     colors = full.resized(depth.shape[1], depth.shape[0]).read()
     radii = depth[keep] / np.float32(np.sqrt(view.K[0, 0] * view.K[1, 1]))
