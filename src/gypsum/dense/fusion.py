@@ -52,10 +52,11 @@ def fuse(
     """Fuse the depth maps of the dense workspace ``folder`` (ours, or COLMAP's of a ``kind``).
 
     A pixel becomes a point when enough other photos agree with its depth and normal, and clearly
-    more of them than look through it. Photos are visited from the closest to the furthest; a place that an
-    earlier photo has given is not given again, unless this photo sees it in much more detail. A
-    point lies at the mean of all that agree, weighted by resolution. Photos are streamed: memory
-    holds a photo's neighbours, never all. Photos that were not matched (no sources) add nothing.
+    more of them than look through it. Photos are visited from the closest to the furthest; a place
+    that an earlier photo has given is not given again, unless this photo sees it in much more
+    detail. A point lies at the mean of all that agree, weighted by resolution. Photos are
+    streamed: memory holds a photo's neighbours, never all. Photos that were not matched (no
+    sources) add nothing.
     """
     limits = limits or FusionLimits()
     loader = _Loader(views, folder, kind, limits.min_confidence)
@@ -166,11 +167,8 @@ def _fuse_one(
         float(np.cos(np.radians(limits.max_angle))), threads,
         agree, conflict, carried, points, normals,
     )  # fmt: skip
-    keep = (
-        (agree >= limits.min_agree)
-        & (agree > limits.agree_per_conflict * conflict)
-        & (carried == 0)
-    )
+    trusted = (agree >= limits.min_agree) & (agree > limits.agree_per_conflict * conflict)
+    keep = trusted & (carried == 0)
     given.set(i, keep)
     colors = full.resized(depth.shape[1], depth.shape[0]).read()
     radii = depth[keep] / np.float32(np.sqrt(view.K[0, 0] * view.K[1, 1]))
