@@ -13,7 +13,7 @@ from gypsum.texture.topology import Edges, face_areas
 REFERENCE_FACES = 100_000
 """The unit of area is the seen surface divided by this, so that charts are equally large whatever
 the number of faces."""
-SMOOTHNESS = 2.5
+SMOOTHNESS = 1.5
 """Cost of a chart border for each unit of its length."""
 CHART_COST = 40.0
 """Cost of each chart: its padding takes room, its borders are places where seams may show."""

@@ -19,13 +19,14 @@ Int16 = NDArray[np.int16]
 
 STIFFNESS = 0.1
 """How much a correction resists changing inside a chart, beside meeting its neighbour."""
-ANCHOR = 1e-4
-"""How much it resists at all: keeps the overall colour."""
+ANCHOR = 3e-3
+"""How much it resists at all: colours drift when corrections reach far, and rendered test views
+get worse; sqrt(STIFFNESS / ANCHOR), about six edges, is how far a correction reaches."""
 REACH = 24
 """Texels into the chart over which the last difference at a seam fades, in an atlas of 4096."""
 ITERATIONS = 60
 CG_ITERATIONS = 2000
-CG_TOLERANCE = 1e-4
+CG_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
