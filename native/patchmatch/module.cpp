@@ -134,8 +134,6 @@ class Matcher {
                      : cost_avx2(problem_, x, y, plane, source);
   }
 
-  float pixel_step() const { return problem_.w_pixel; }
-
  private:
   // One pixel of displacement in the source of median baseline.
   void update_step() {
@@ -184,6 +182,5 @@ NB_MODULE(_patchmatch, m) {
       .def("initialise", &Matcher::initialise, "planes"_a, "cost"_a, "chosen"_a)
       .def("sweep", &Matcher::sweep, "planes"_a, "cost"_a, "chosen"_a, "iteration"_a, "reach"_a,
            "depth_range"_a, "angle_range"_a, "random_hypothesis"_a, "geometric_weight"_a = 0.0f)
-      .def("cost", &Matcher::cost, "x"_a, "y"_a, "w"_a, "a"_a, "b"_a, "source"_a)
-      .def_prop_ro("pixel_step", &Matcher::pixel_step);
+      .def("cost", &Matcher::cost, "x"_a, "y"_a, "w"_a, "a"_a, "b"_a, "source"_a);
 }
