@@ -183,7 +183,7 @@ def _stages(data: ReportData) -> Markup:
     longest = max((stage.seconds for stage in data.stages), default=0.0)
     rows: list[Sequence[Content]] = []
     for stage in data.stages:
-        note = " (kept)" if stage.kept else " (continued)" if stage.continued else ""
+        note = " (continued)" if stage.continued else ""
         width = 100 * stage.seconds / longest if longest else 0.0
         bar = element("span", class_="bar", style=f"width:{width:.1f}%", aria_hidden="true")
         rows.append(

@@ -130,9 +130,6 @@ class StageTiming(_Part):
     seconds: float = Field(description="Wall time, when it was made, seconds.")
     cpu_seconds: float = Field(description="Processor time over all cores, seconds.")
     peak_bytes: int = Field(description="Largest resident memory, bytes.")
-    kept: bool = Field(
-        default=False, description="Whether the result of an earlier run was used again."
-    )
     continued: bool = Field(
         False,
         description="Whether it went on from an interrupted attempt, whose time is not counted.",
