@@ -21,9 +21,9 @@ from PIL import Image
 
 from gypsum.errors import InputError, ReconstructionError, ResourceError
 from gypsum.formats import FORMATS, atomic, format_of, write_model, xyz
-from gypsum.formats.colors import sample_atlas
+from gypsum.formats.colors import sample_texture
 from gypsum.formats.texture import encode_texture
-from gypsum.scene import Mesh, TexturedMesh
+from gypsum.scene import Material, Mesh, TexturedMesh
 
 TEXTURED = ["glb", "gltf", "obj", "ply"]
 Y_UP = {"glb", "gltf", "obj"}
@@ -42,7 +42,7 @@ def models(draw: st.DrawFn) -> TexturedMesh:
     uv_faces = draw(hnp.arrays(np.int32, (count, 3), elements=st.integers(0, len(uvs) - 1)))
     seed = draw(st.integers(0, 1000))
     atlas = np.random.default_rng(seed).integers(0, 256, (16, 16, 3), dtype=np.uint8)
-    return TexturedMesh(Mesh(vertices, faces), uvs, uv_faces, atlas)
+    return TexturedMesh.of_one(Mesh(vertices, faces), uvs, uv_faces, Material("scan", atlas))
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def tetrahedron() -> TexturedMesh:
     uvs = np.array([[0, 0], [1, 0], [0, 1], [1, 1]], np.float32)
     uv_faces = np.array([[0, 1, 2], [1, 2, 3], [0, 2, 3], [3, 1, 0]], np.int32)
     atlas = np.random.default_rng(1).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-    return TexturedMesh(Mesh(vertices, faces), uvs, uv_faces, atlas)
+    return TexturedMesh.of_one(Mesh(vertices, faces), uvs, uv_faces, Material("scan", atlas))
 
 
 def load(path: Path) -> trimesh.Trimesh:
@@ -96,12 +96,14 @@ def test_geometry_texture_and_their_fit_survive(name: str, model: TexturedMesh, 
     mesh = load(path)
     corners = z_up(np.asarray(mesh.vertices), name)[mesh.faces]
     np.testing.assert_allclose(corners, model.mesh.vertices[model.mesh.faces], rtol=1e-6, atol=1e-6)
-    np.testing.assert_array_equal(texture_of(mesh), model.atlas)
+    np.testing.assert_array_equal(texture_of(mesh), model.materials[0].base_color)
     # What a viewer shows at the centre of each face, which fails for a flipped or swapped UV.
     centre = np.asarray(mesh.visual.uv)[mesh.faces].mean(axis=1)
     np.testing.assert_allclose(
-        sample_atlas(texture_of(mesh), centre).astype(int),
-        sample_atlas(model.atlas, model.uvs[model.uv_faces].mean(axis=1)).astype(int),
+        sample_texture(texture_of(mesh), centre).astype(int),
+        sample_texture(
+            model.materials[0].base_color, model.uvs[model.uv_faces].mean(axis=1)
+        ).astype(int),
         atol=1,
     )
 
@@ -185,8 +187,11 @@ def test_large_textures_are_jpeg_and_named_after_the_model(name: str, tmp_path: 
     ramp = np.linspace(0, 255, 2048).astype(np.uint8)
     atlas = np.stack(np.broadcast_arrays(ramp[None], ramp[:, None], np.uint8(90)), axis=2)
     corners = np.array([[0, 1, 2]], np.int32)
-    model = TexturedMesh(
-        Mesh(np.eye(3, dtype=np.float32), corners), np.eye(3, 2, dtype=np.float32), corners, atlas
+    model = TexturedMesh.of_one(
+        Mesh(np.eye(3, dtype=np.float32), corners),
+        np.eye(3, 2, dtype=np.float32),
+        corners,
+        Material("scan", atlas),
     )
     files = write_model(tmp_path / f"größe 1 #2.{name}", model, name)
     (image,) = (file for file in files if file.suffix == ".jpg")
@@ -209,8 +214,8 @@ def test_suffixes_name_formats():
 
 def test_nothing_to_export(tetrahedron: TexturedMesh, tmp_path: Path):
     none = np.empty((0, 3), np.int32)
-    empty = TexturedMesh(
-        Mesh(tetrahedron.mesh.vertices, none), tetrahedron.uvs, none, tetrahedron.atlas
+    empty = TexturedMesh.of_one(
+        Mesh(tetrahedron.mesh.vertices, none), tetrahedron.uvs, none, tetrahedron.materials[0]
     )
     with pytest.raises(ReconstructionError, match="no surface"):
         write_model(tmp_path / "model.glb", empty, "glb")

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from gypsum.report.render import Eye, Renderer
-from gypsum.scene import Camera, Mesh, Photo, PointCloud, SparseModel, TexturedMesh, View
+from gypsum.scene import Camera, Material, Mesh, Photo, PointCloud, SparseModel, TexturedMesh, View
 
 BALL = np.array([0.3, -0.2, 0.5])
 RADIUS = 0.5
@@ -42,7 +42,7 @@ def ball_on_table(rings: int = 24) -> TexturedMesh:
     rows, columns = np.mgrid[:256, :256]
     atlas = np.stack([columns, rows, 255 - columns], axis=-1).astype(np.uint8)
     uvs = np.vstack([ball_uvs, table_uvs]).astype(np.float32)
-    return TexturedMesh(Mesh(vertices, faces), uvs, faces, atlas)
+    return TexturedMesh.of_one(Mesh(vertices, faces), uvs, faces, Material("both", atlas))
 
 
 def eyes_around(azimuths: np.ndarray, width: int = 160, height: int = 120) -> list[Eye]:

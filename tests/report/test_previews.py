@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from gypsum.report.framing import find_focus
 from gypsum.report.pictures import PICTURES
 from gypsum.report.render import Eye, Renderer
 from gypsum.report.scenery import draw_cameras
-from gypsum.scene import Mesh, TexturedMesh
+from gypsum.scene import Mesh
 
 from .scenes import Scene, photographed
 
@@ -70,9 +71,10 @@ def test_a_capture_from_one_side_swings(tmp_path: Path):
 
 def test_equal_pictures_agree_and_wrong_ones_do_not(scene: Scene):
     good = compare(Renderer(scene.model), scene.views[:2])
-    wrong = TexturedMesh(
-        scene.model.mesh, scene.model.uvs, scene.model.uv_faces, 255 - scene.model.atlas
-    )
+    (material,) = scene.model.materials
+    assert material.base_color is not None
+    negative = replace(material, base_color=255 - material.base_color)
+    wrong = replace(scene.model, materials=(negative,))
     bad = compare(Renderer(wrong), scene.views[:2])
     assert good.agreement_db is not None
     assert bad.agreement_db is not None

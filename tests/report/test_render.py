@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from gypsum.report import Eye, Renderer, Shading, on_backdrop, render
 from gypsum.report.render import Ball
-from gypsum.scene import Mesh, TexturedMesh
+from gypsum.scene import Material, Mesh, TexturedMesh
 
 from .scenes import BALL, RADIUS, Scene, ball_on_table, eyes_around
 
@@ -19,7 +21,7 @@ def wall(atlas: np.ndarray) -> TexturedMesh:
     corners = np.array([[-1, 1, 2], [1, 1, 2], [1, -1, 2], [-1, -1, 2]], np.float32)
     uvs = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
     faces = np.array([[0, 2, 1], [0, 3, 2]], np.int32)
-    return TexturedMesh(Mesh(corners, faces), uvs, faces, atlas)
+    return TexturedMesh.of_one(Mesh(corners, faces), uvs, faces, Material("wall", atlas))
 
 
 def test_a_texture_seen_straight_on_is_itself():
@@ -129,3 +131,19 @@ def test_the_backdrop_shows_where_nothing_is():
     shown = on_backdrop(picture)
     np.testing.assert_array_equal(shown[15, 15], [255, 0, 0])
     assert shown[30, 30].min() > 190
+
+
+def test_faces_show_their_own_materials():
+    random = np.random.default_rng(0)
+    one, two = (random.integers(0, 256, (64, 64, 3), dtype=np.uint8) for _ in range(2))
+    both = replace(
+        wall(one),
+        materials=(Material("one", one), Material("two", two)),
+        face_materials=np.array([0, 1], np.int32),
+    )
+    picture = render(both, STRAIGHT, supersample=1)[..., :3]
+    rows, columns = np.mgrid[:64, :64]
+    # The second triangle is the upper left half.
+    expected = np.where((rows + columns < 63)[..., None], two, one)
+    beside = rows + columns != 63
+    np.testing.assert_allclose(picture[beside].astype(int), expected[beside], atol=1)

@@ -134,6 +134,13 @@ def shoot(
     Image.fromarray((np.clip(image, 0, 1) * 255).round().astype(np.uint8)).save(view.path)
 
 
+def atlas_of(textured: TexturedMesh) -> NDArray[np.uint8]:
+    """The texture of its only material."""
+    (material,) = textured.materials
+    assert material.base_color is not None
+    return material.base_color
+
+
 def surface_colors(
     textured: TexturedMesh, faces: NDArray[np.integer], weights: Float64
 ) -> tuple[Float64, Float64]:
@@ -141,9 +148,9 @@ def surface_colors(
     mesh = textured.mesh
     points = np.einsum("nk,nkc->nc", weights, mesh.vertices[mesh.faces[faces]].astype(np.float64))
     uv = np.einsum("nk,nkc->nc", weights, textured.uvs[textured.uv_faces[faces]].astype(np.float64))
-    size = len(textured.atlas)
+    size = len(atlas_of(textured))
     position = np.stack([uv[:, 0] * size, (1 - uv[:, 1]) * size], axis=1).astype(np.float32)
-    fixed = (textured.atlas.astype(np.float64) / 255 * _texture.ONE).round().astype(np.int16)
+    fixed = (atlas_of(textured).astype(np.float64) / 255 * _texture.ONE).round().astype(np.int16)
     return points, _texture.sample_atlas(fixed, position, 1).astype(np.float64)
 
 

@@ -5,31 +5,62 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from gypsum.scene import TexturedMesh
+from gypsum.scene import Material, TexturedMesh
 
 UInt8 = NDArray[np.uint8]
 
 
-def sample_atlas(atlas: UInt8, uvs: NDArray[np.floating]) -> UInt8:
-    """sRGB (N, 3) at texture coordinates (N, 2), v up; bilinear, clamped at the border."""
-    height, width = atlas.shape[:2]
+def sample_texture(texture: UInt8, uvs: NDArray[np.floating]) -> UInt8:
+    """Texels (N, C) at texture coordinates (N, 2), v up; bilinear.
+
+    Clamped at the texture's border; coordinates outside of [0, 1] repeat it, as in all formats.
+    """
+    height, width = texture.shape[:2]
+    u, v = (_repeated(np.asarray(uvs[:, i], np.float32)) for i in range(2))
     # Texel centres are at half integers, as pixels are everywhere else.
-    x = np.clip(np.asarray(uvs[:, 0], np.float32) * width - 0.5, 0, width - 1)
-    y = np.clip((1 - np.asarray(uvs[:, 1], np.float32)) * height - 0.5, 0, height - 1)
+    x = np.clip(u * width - 0.5, 0, width - 1)
+    y = np.clip((1 - v) * height - 0.5, 0, height - 1)
     left, top = x.astype(np.int32), y.astype(np.int32)
     right, bottom = np.minimum(left + 1, width - 1), np.minimum(top + 1, height - 1)
     fx, fy = (x - left)[:, None], (y - top)[:, None]
-    upper = atlas[top, left] * (1 - fx) + atlas[top, right] * fx
-    lower = atlas[bottom, left] * (1 - fx) + atlas[bottom, right] * fx
-    colors: UInt8 = (upper * (1 - fy) + lower * fy + 0.5).astype(np.uint8)
+    upper = texture[top, left] * (1 - fx) + texture[top, right] * fx
+    lower = texture[bottom, left] * (1 - fx) + texture[bottom, right] * fx
+    texels: UInt8 = (upper * (1 - fy) + lower * fy + 0.5).astype(np.uint8)
+    return texels
+
+
+def plain_color(material: Material) -> UInt8:
+    """sRGB (3,) of a material without a texture."""
+    linear = np.clip(material.color, 0, 1)
+    encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return np.asarray(np.rint(encoded * 255), np.uint8)
+
+
+def colors_at(model: TexturedMesh, faces: NDArray[np.integer], uvs: NDArray[np.floating]) -> UInt8:
+    """sRGB (N, 3) at texture coordinates (N, 2) of faces (N,)."""
+    colors = np.empty((len(faces), 3), np.uint8)
+    owners = model.face_materials[faces]
+    for index, material in enumerate(model.materials):
+        here = owners == index
+        if material.base_color is None:
+            colors[here] = plain_color(material)
+        else:
+            colors[here] = sample_texture(material.base_color, uvs[here])
     return colors
 
 
 def vertex_colors(model: TexturedMesh) -> UInt8:
     """sRGB (V, 3) of each vertex: the mean over the face corners that meet there."""
-    corners = sample_atlas(model.atlas, model.uvs)[model.uv_faces.ravel()]
+    faces = np.repeat(np.arange(len(model.mesh.faces)), 3)
+    corners = colors_at(model, faces, model.uvs[model.uv_faces.ravel()])
     index, count = model.mesh.faces.ravel(), len(model.mesh.vertices)
     total = np.maximum(np.bincount(index, minlength=count), 1)
     sums = [np.bincount(index, corners[:, i], count) for i in range(3)]
     colors: UInt8 = np.rint(np.stack(sums, axis=1) / total[:, None]).astype(np.uint8)
     return colors
+
+
+def _repeated(coordinates: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Into [0, 1]; what is there already stays, also 1."""
+    outside = (coordinates < 0) | (coordinates > 1)
+    return np.where(outside, coordinates - np.floor(coordinates), coordinates)

@@ -15,7 +15,13 @@ from numpy.typing import NDArray
 
 from gypsum._version import __version__
 from gypsum.formats.corners import split_at_seams, y_up
-from gypsum.formats.texture import TextureFile, companion, encode_texture, texture_path
+from gypsum.formats.texture import (
+    TextureFile,
+    companion,
+    encode_texture,
+    only_texture,
+    texture_path,
+)
 from gypsum.scene import TexturedMesh
 
 Json = dict[str, Any]
@@ -71,7 +77,7 @@ class _Buffer:
 
 def glb(path: Path, model: TexturedMesh) -> dict[Path, bytes]:
     """One self-contained file."""
-    texture, buffer = encode_texture(model.atlas), _Buffer()
+    texture, buffer = encode_texture(only_texture(model)), _Buffer()
     document = _document(path.stem, model, buffer)
     view = buffer.add_view(texture.content)
     document["images"] = [{"bufferView": view, "mimeType": texture.mime_type, "name": "texture"}]
@@ -85,7 +91,7 @@ def glb(path: Path, model: TexturedMesh) -> dict[Path, bytes]:
 
 def gltf(path: Path, model: TexturedMesh) -> dict[Path, bytes]:
     """A JSON file, with its numbers and its texture beside it."""
-    texture, buffer = encode_texture(model.atlas), _Buffer()
+    texture, buffer = encode_texture(only_texture(model)), _Buffer()
     document = _document(path.stem, model, buffer)
     image, binary = texture_path(path, texture), companion(path, ".bin")
     document["images"] = [_image_file(image, texture)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -98,7 +98,9 @@ def compact(model: TexturedMesh) -> TexturedMesh:
         faces.reshape(-1, 3).astype(np.int32),
         colors,
     )
-    return TexturedMesh(mesh, model.uvs[uvs], uv_faces.reshape(-1, 3).astype(np.int32), model.atlas)
+    return replace(
+        model, mesh=mesh, uvs=model.uvs[uvs], uv_faces=uv_faces.reshape(-1, 3).astype(np.int32)
+    )
 
 
 def _explain(error: OSError, path: Path) -> str:

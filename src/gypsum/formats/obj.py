@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gypsum._version import __version__
 from gypsum.formats.corners import unit_normals, y_up
-from gypsum.formats.texture import companion, encode_texture, texture_path
+from gypsum.formats.texture import companion, encode_texture, only_texture, texture_path
 from gypsum.scene import TexturedMesh
 
 _ROWS_AT_ONCE = 50_000
@@ -18,7 +18,7 @@ _ROWS_AT_ONCE = 50_000
 
 def obj(path: Path, model: TexturedMesh) -> dict[Path, bytes]:
     """The geometry, its material and its texture; vertices stay shared across texture seams."""
-    texture, materials = encode_texture(model.atlas), companion(path, ".mtl")
+    texture, materials = encode_texture(only_texture(model)), companion(path, ".mtl")
     image = texture_path(path, texture)
     vertices, uvs = model.mesh.faces + 1, model.uv_faces + 1
     indices = np.stack([vertices, uvs, vertices], axis=2).reshape(-1, 9)

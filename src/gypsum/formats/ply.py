@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from gypsum.errors import InputError
 from gypsum.formats.atomic import atomic_write
-from gypsum.formats.colors import sample_atlas
+from gypsum.formats.colors import sample_texture
 from gypsum.formats.corners import split_at_seams
-from gypsum.formats.texture import encode_texture, texture_path
+from gypsum.formats.texture import encode_texture, only_texture, texture_path
 from gypsum.scene import Mesh, PointCloud, TexturedMesh
 
 _TYPES = {
@@ -60,12 +60,12 @@ def model(path: Path, model: TexturedMesh) -> dict[Path, bytes]:
     Readers that know ``TextureFile`` (MeshLab, trimesh) show the texture that is written beside it,
     the others the colours.
     """
-    texture, corners = encode_texture(model.atlas), split_at_seams(model)
+    texture, corners = encode_texture(only_texture(model)), split_at_seams(model)
     image = texture_path(path, texture)
     columns = _vectors("x y z", "f4", corners.vertices)
     columns |= _vectors("nx ny nz", "f4", corners.normals)
     columns |= _vectors("s t", "f4", corners.uvs)
-    columns |= _vectors("red green blue", "u1", sample_atlas(model.atlas, corners.uvs))
+    columns |= _vectors("red green blue", "u1", sample_texture(only_texture(model), corners.uvs))
     return {
         image: texture.content,
         path: _encode(columns, corners.faces, f"TextureFile {image.name}"),

@@ -12,11 +12,22 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from gypsum.formats.colors import plain_color
+from gypsum.scene import TexturedMesh
+
 JPEG_FROM = 2048
 """Textures with sides from here on are written as JPEG: as PNG a 4k atlas takes about 30 MB."""
 
 JPEG_QUALITY = 93
 """With full colour resolution, the error stays below the noise of the photos."""
+
+
+def only_texture(model: TexturedMesh) -> NDArray[np.uint8]:
+    """The colours of a model of one material."""
+    (material,) = model.materials
+    if material.base_color is None:
+        return plain_color(material).reshape(1, 1, 3)
+    return material.base_color
 
 
 @dataclass(frozen=True)

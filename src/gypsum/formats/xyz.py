@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gypsum.formats.colors import sample_atlas, vertex_colors
+from gypsum.formats.colors import colors_at, vertex_colors
 from gypsum.formats.corners import unit_normals
 from gypsum.formats.sampling import blend, draw_on_surface
 from gypsum.scene import PointCloud, TexturedMesh
@@ -41,5 +41,5 @@ def surface_points(model: TexturedMesh, count: int) -> PointCloud:
     return PointCloud(
         np.vstack([mesh.vertices, blend(weights, mesh.vertices[mesh.faces[face]])]),
         np.vstack([normals, drawn.astype(np.float32)]),
-        np.vstack([vertex_colors(model), sample_atlas(model.atlas, uvs)]),
+        np.vstack([vertex_colors(model), colors_at(model, face, uvs)]),
     )

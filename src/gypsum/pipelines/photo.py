@@ -360,6 +360,7 @@ PHOTO_SCAN = Pipeline(
             "Painting the surface with the photos",
             f"{_HERE}:paint_texture",
             "texture",
+            version=2,
             needs=("undistort", "simplify"),
             settings=("texture",),
             cost=50,

@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from gypsum.formats.colors import sample_atlas
+from gypsum.formats.colors import plain_color, sample_texture
 from gypsum.formats.corners import unit_normals
 from gypsum.native._render import rasterize
 from gypsum.report.clay import Clay
-from gypsum.scene import Mesh, TexturedMesh, View
+from gypsum.scene import Material, Mesh, TexturedMesh, View
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
@@ -127,7 +127,7 @@ class Renderer:
         self._normals = unit_normals(self.mesh)
         self._faces = np.ascontiguousarray(self.mesh.faces, np.int32)
         if self._textured is not None:
-            self._levels = _pyramid(self._textured.atlas)
+            self._levels = [_pyramid(material) for material in self._textured.materials]
             self._texels = _texels_per_area(self._textured)
 
     def render(
@@ -229,21 +229,37 @@ class Renderer:
     ) -> Float32:
         model = self._textured
         if model is not None:
-            uvs = np.einsum("nk,nkd->nd", weights, model.uvs[model.uv_faces[face]])
-            return sample_atlas(self._level(face, depth, eye), uvs).astype(np.float32)
+            return self._texture_colors(model, face, weights, depth, eye)
         if self.mesh.colors is None:
             return np.broadcast_to(_PLAIN.astype(np.float32), (len(face), 3))
         corners = self.mesh.colors[self.mesh.faces[face]].astype(np.float32)
         return np.asarray(np.einsum("nk,nkd->nd", weights, corners), np.float32)
 
-    def _level(self, face: NDArray[np.int32], depth: Float32, eye: Eye) -> UInt8:
-        """The atlas at the size that has about one texel for each sample, against moiré."""
-        if len(face) == 0:
-            return self._levels[0]
+    def _texture_colors(
+        self,
+        model: TexturedMesh,
+        face: NDArray[np.int32],
+        weights: Float32,
+        depth: Float32,
+        eye: Eye,
+    ) -> Float32:
+        uvs = np.einsum("nk,nkd->nd", weights, model.uvs[model.uv_faces[face]])
+        materials = model.face_materials[face]
+        colors = np.empty((len(face), 3), np.float32)
+        for index in np.unique(materials):
+            here = materials == index
+            level = self._level(self._levels[index], face[here], depth[here], eye)
+            colors[here] = sample_texture(level, uvs[here])
+        return colors
+
+    def _level(
+        self, levels: list[UInt8], face: NDArray[np.int32], depth: Float32, eye: Eye
+    ) -> UInt8:
+        """The texture at the size that has about one texel for each sample, against moiré."""
         pixel = depth / eye.K[0, 0]
         texels = float(np.median(self._texels[face] * pixel * pixel))
         level = round(0.5 * np.log2(max(texels, 1)))
-        return self._levels[int(min(level, len(self._levels) - 1))]
+        return levels[int(min(level, len(levels) - 1))]
 
 
 def render(
@@ -276,9 +292,11 @@ def _bands(height: int, rows: int) -> list[slice]:
     return [slice(top, min(top + rows, height)) for top in range(0, height, rows)]
 
 
-def _pyramid(atlas: UInt8) -> list[UInt8]:
-    """The atlas at full, half, quarter … size."""
-    levels = [atlas]
+def _pyramid(material: Material) -> list[UInt8]:
+    """The colours of a material at full, half, quarter … size."""
+    if material.base_color is None:
+        return [plain_color(material).reshape(1, 1, 3)]
+    levels = [material.base_color]
     while len(levels) <= _COARSEST_LEVEL and min(levels[-1].shape[:2]) >= 64:
         height, width = levels[-1].shape[:2]
         half = cv2.resize(levels[-1], (width // 2, height // 2), interpolation=cv2.INTER_AREA)
@@ -292,5 +310,6 @@ def _texels_per_area(model: TexturedMesh) -> Float32:
     area = np.linalg.norm(np.cross(b - a, c - a), axis=1)
     p, q, r = (model.uvs[model.uv_faces[:, i]].astype(np.float64) for i in range(3))
     (ux, uy), (vx, vy) = (q - p).T, (r - p).T
-    texels = np.abs(ux * vy - uy * vx) * model.atlas.shape[0] * model.atlas.shape[1]
+    sizes = [1 if m.base_color is None else m.base_color[..., 0].size for m in model.materials]
+    texels = np.abs(ux * vy - uy * vx) * np.array(sizes)[model.face_materials]
     return np.asarray(texels / np.maximum(area, 1e-20), np.float32)

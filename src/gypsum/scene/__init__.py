@@ -2,7 +2,7 @@
 
 from gypsum.scene.capture import Capture, PhotoFile, SkippedPhoto
 from gypsum.scene.cloud import PointCloud
-from gypsum.scene.mesh import Mesh, TexturedMesh
+from gypsum.scene.mesh import Material, Mesh, TexturedMesh
 from gypsum.scene.progress import Progress, no_progress
 from gypsum.scene.sparse import Camera, Photo, SparseModel
 from gypsum.scene.view import View
@@ -10,6 +10,7 @@ from gypsum.scene.view import View
 __all__ = [
     "Camera",
     "Capture",
+    "Material",
     "Mesh",
     "Photo",
     "PhotoFile",

@@ -41,13 +41,47 @@ class Mesh:
 
 
 @dataclass(frozen=True)
+class Material:
+    """What a part of a surface looks like: a rough dielectric, as its textures say.
+
+    All textures of a material share its texture coordinates; their row 0 is the top. They may
+    differ in size.
+    """
+
+    name: str
+    base_color: NDArray[np.uint8] | None = None
+    """(H, W, 3) sRGB; None: ``color`` everywhere."""
+    color: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    """Linear RGB; counts only without ``base_color``."""
+    normal: NDArray[np.uint8] | None = None
+    """(H, W, 3) tangent space, green up (OpenGL); tangents as MikkTSpace makes them of the UVs."""
+    occlusion: NDArray[np.uint8] | None = None
+    """(H, W) linear; 255 is open to the light of the surroundings."""
+    roughness: NDArray[np.uint8] | None = None
+    """(H, W) linear; None: 1."""
+
+
+@dataclass(frozen=True)
 class TexturedMesh:
-    """A mesh with one texture atlas."""
+    """A mesh with texture coordinates, whose faces have materials."""
 
     mesh: Mesh
     uvs: NDArray[np.float32]
-    """(T, 2) texture coordinates in [0, 1]; origin at the atlas's bottom left, v up (OBJ)."""
+    """(T, 2) texture coordinates; origin at the texture's bottom left, v up (OBJ)."""
     uv_faces: NDArray[np.int32]
     """(F, 3) index into ``uvs`` for each corner of each face."""
-    atlas: NDArray[np.uint8]
-    """(S, S, 3) sRGB; row 0 is the top."""
+    materials: tuple[Material, ...]
+    """At least one."""
+    face_materials: NDArray[np.int32]
+    """(F,) index into ``materials``."""
+
+    @classmethod
+    def of_one(
+        cls,
+        mesh: Mesh,
+        uvs: NDArray[np.float32],
+        uv_faces: NDArray[np.int32],
+        material: Material,
+    ) -> TexturedMesh:
+        """A mesh all of one material."""
+        return cls(mesh, uvs, uv_faces, (material,), np.zeros(len(uv_faces), np.int32))

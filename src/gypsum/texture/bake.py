@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from gypsum.errors import InputError, ResourceError
 from gypsum.native import _texture
-from gypsum.scene import Mesh, Progress, TexturedMesh, View, no_progress
+from gypsum.scene import Material, Mesh, Progress, TexturedMesh, View, no_progress
 from gypsum.texture.candidates import find_candidates, reject_intruders
 from gypsum.texture.charts import Charts, Layout, cut_charts, pack, plane_areas
 from gypsum.texture.color import gain_curves
@@ -84,7 +84,9 @@ def bake_texture(
         progress(0.95, "filling what no photo shows")
         fill_unseen(mesh, charts, layout, edges, owners, atlas, threads)
         picture = _texture.finish_atlas(atlas, owners, threads)
-    textured = TexturedMesh(mesh, layout.texture_coordinates(), charts.corner_faces, picture)
+    textured = TexturedMesh.of_one(
+        mesh, layout.texture_coordinates(), charts.corner_faces, Material("scan", picture)
+    )
     used = np.unique(charts.views[charts.views != UNSEEN])
     seen = labels != UNSEEN
     world, texels = face_areas(mesh), plane_areas(layout.uvs, charts.corner_faces)
