@@ -57,5 +57,5 @@ def test_each_face_has_the_colour_of_its_material():
         (red, gray),
         np.array([1, 0], np.int32),
     )
-    colors = colors_at(model, np.array([0, 1, 0]), np.zeros((3, 2)))
+    colors = colors_at(model, np.array([0, 1, 0]), np.eye(3, dtype=np.float32))
     np.testing.assert_array_equal(colors, [[128] * 3, [255, 0, 0], [128] * 3])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from gypsum.formats.sampling import blend
 from gypsum.scene import Material, TexturedMesh
 
 UInt8 = NDArray[np.uint8]
@@ -31,28 +32,48 @@ def sample_texture(texture: UInt8, uvs: NDArray[np.floating]) -> UInt8:
 
 def plain_color(material: Material) -> UInt8:
     """sRGB (3,) of a material without a texture."""
-    linear = np.clip(material.color, 0, 1)
+    return to_srgb(np.array(material.color))
+
+
+def to_srgb(linear: NDArray[np.floating]) -> UInt8:
+    """Linear values in [0, 1] as sRGB bytes (IEC 61966-2-1)."""
+    linear = np.clip(linear, 0, 1)
     encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
     return np.asarray(np.rint(encoded * 255), np.uint8)
 
 
-def colors_at(model: TexturedMesh, faces: NDArray[np.integer], uvs: NDArray[np.floating]) -> UInt8:
-    """sRGB (N, 3) at texture coordinates (N, 2) of faces (N,)."""
+def to_linear(encoded: UInt8) -> NDArray[np.float32]:
+    """sRGB bytes as linear values in [0, 1]."""
+    level = np.arange(256) / 255
+    table = np.where(level <= 0.04045, level / 12.92, ((level + 0.055) / 1.055) ** 2.4)
+    return np.asarray(table.astype(np.float32)[encoded])
+
+
+def colors_at(
+    model: TexturedMesh, faces: NDArray[np.integer], weights: NDArray[np.float32]
+) -> UInt8:
+    """sRGB (N, 3) on faces (N,) at barycentric weights (N, 3)."""
     colors = np.empty((len(faces), 3), np.uint8)
     owners = model.face_materials[faces]
     for index, material in enumerate(model.materials):
         here = owners == index
-        if material.base_color is None:
-            colors[here] = plain_color(material)
+        face, weight = faces[here], weights[here]
+        if material.base_color is not None:
+            uvs = blend(weight, model.uvs[model.uv_faces[face]])
+            colors[here] = sample_texture(material.base_color, uvs)
+        elif model.mesh.colors is not None:
+            corners = model.mesh.colors[model.mesh.faces[face]].astype(np.float32)
+            colors[here] = np.rint(blend(weight, corners))
         else:
-            colors[here] = sample_texture(material.base_color, uvs[here])
+            colors[here] = plain_color(material)
     return colors
 
 
 def vertex_colors(model: TexturedMesh) -> UInt8:
     """sRGB (V, 3) of each vertex: the mean over the face corners that meet there."""
     faces = np.repeat(np.arange(len(model.mesh.faces)), 3)
-    corners = colors_at(model, faces, model.uvs[model.uv_faces.ravel()])
+    weights = np.tile(np.eye(3, dtype=np.float32), (len(model.mesh.faces), 1))
+    corners = colors_at(model, faces, weights)
     index, count = model.mesh.faces.ravel(), len(model.mesh.vertices)
     total = np.maximum(np.bincount(index, minlength=count), 1)
     sums = [np.bincount(index, corners[:, i], count) for i in range(3)]

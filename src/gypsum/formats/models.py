@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gypsum.errors import InputError, ReconstructionError, ResourceError
 from gypsum.formats import gltf, obj, ply, stl, xyz
 from gypsum.formats.atomic import write_together
-from gypsum.scene import Mesh, TexturedMesh
+from gypsum.formats.options import USUAL, WriteOptions
+from gypsum.scene import Material, Mesh, PointCloud, TexturedMesh
 
-Encoder = Callable[[Path, TexturedMesh], dict[Path, bytes]]
+Model = TexturedMesh | Mesh | PointCloud
+"""What a file may hold; in the world frame (Z up, metres)."""
+
+Encoder = Callable[[Path, TexturedMesh, WriteOptions], dict[Path, bytes]]
+PointEncoder = Callable[[Path, PointCloud, WriteOptions], dict[Path, bytes]]
 
 
 @dataclass(frozen=True)
@@ -31,32 +37,29 @@ class Format:
     """Whether the texture goes along, as pixels rather than colours of points."""
     encode: Encoder
     """Path of the main file and model to the bytes of each file, the main file last."""
+    encode_points: PointEncoder | None = None
+    """The same for points without faces, where the format has such."""
 
 
-FORMATS: dict[str, Format] = {
-    "glb": Format(
-        "glTF binary",
-        ".glb",
-        "one file with texture; web, phones, Blender",
+_ALL = (
+    Format("glTF binary", ".glb", "one file with textures; web, phones, Blender", True, gltf.glb),
+    Format("glTF", ".gltf", "text, with a .bin and texture files beside it", True, gltf.gltf),
+    Format(
+        "Wavefront OBJ", ".obj", "text, with .mtl and textures; opens everywhere", True, obj.obj
+    ),
+    Format(
+        "PLY",
+        ".ply",
+        "normals, point colours and texture; MeshLab, CloudCompare",
         True,
-        gltf.glb,
+        ply.model,
+        ply.model,
     ),
-    "gltf": Format(
-        "glTF", ".gltf", "text, with a .bin and a texture file beside it", True, gltf.gltf
-    ),
-    "obj": Format(
-        "Wavefront OBJ",
-        ".obj",
-        "text, with .mtl and texture; opens everywhere",
-        True,
-        obj.obj,
-    ),
-    "ply": Format(
-        "PLY", ".ply", "normals, point colours and texture; MeshLab, CloudCompare", True, ply.model
-    ),
-    "stl": Format("STL", ".stl", "shape only, for 3D printing", False, stl.stl),
-    "xyz": Format("XYZ", ".xyz", "text: coloured points on the surface", False, xyz.xyz),
-}
+    Format("STL", ".stl", "shape only, for 3D printing", False, stl.stl),
+    Format("XYZ", ".xyz", "text: coloured points on the surface", False, xyz.xyz, xyz.xyz),
+)
+
+FORMATS: dict[str, Format] = {known.suffix.removeprefix("."): known for known in _ALL}
 """Every export format by the name that ``--format`` takes."""
 
 
@@ -69,7 +72,9 @@ def format_of(path: Path) -> str:
     return name
 
 
-def write_model(path: Path, model: TexturedMesh, format_name: str) -> list[Path]:
+def write_model(
+    path: Path, model: Model, format_name: str, options: WriteOptions = USUAL
+) -> list[Path]:
     """Write ``model`` to ``path`` and, where the format wants them, companion files beside it.
 
     ``model`` is in the world frame (Z up, metres). Returns the files written, the main file first;
@@ -77,10 +82,8 @@ def write_model(path: Path, model: TexturedMesh, format_name: str) -> list[Path]
     """
     if format_name not in FORMATS:
         raise InputError(f"'{format_name}' is no known format; use one of {', '.join(FORMATS)}.")
-    if len(model.mesh.faces) == 0:
-        raise ReconstructionError(f"The model has no surface, so {path.name} was not written.")
     try:
-        files = FORMATS[format_name].encode(path, compact(model))
+        files = _encode(path, model, FORMATS[format_name], options)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_together(files)
     except OSError as error:
@@ -88,19 +91,45 @@ def write_model(path: Path, model: TexturedMesh, format_name: str) -> list[Path]
     return list(reversed(files))
 
 
+def _encode(path: Path, model: Model, known: Format, options: WriteOptions) -> dict[Path, bytes]:
+    if isinstance(model, PointCloud):
+        if known.encode_points is None:
+            able = ", ".join(f.suffix for f in FORMATS.values() if f.encode_points is not None)
+            raise InputError(
+                f"{path.name}: {known.name} holds surfaces and the model is points; use {able}."
+            )
+        return known.encode_points(path, model, options)
+    if len(model.faces if isinstance(model, Mesh) else model.mesh.faces) == 0:
+        raise ReconstructionError(f"The model has no surface, so {path.name} was not written.")
+    return known.encode(path, compact(with_materials(model)), options)
+
+
+def with_materials(model: TexturedMesh | Mesh) -> TexturedMesh:
+    """A plain mesh as one of a plain white material; its texture coordinates are all zero."""
+    if isinstance(model, TexturedMesh):
+        return model
+    return TexturedMesh.of_one(
+        model, np.zeros((1, 2), np.float32), np.zeros_like(model.faces), Material("surface")
+    )
+
+
 def compact(model: TexturedMesh) -> TexturedMesh:
-    """The model without vertices and texture coordinates that no face uses."""
+    """The model without vertices, texture coordinates and materials that no face uses."""
     vertices, faces = np.unique(model.mesh.faces, return_inverse=True)
     uvs, uv_faces = np.unique(model.uv_faces, return_inverse=True)
+    used, materials = np.unique(model.face_materials, return_inverse=True)
     colors = None if model.mesh.colors is None else model.mesh.colors[vertices]
-    mesh = Mesh(
-        model.mesh.vertices[vertices],
-        faces.reshape(-1, 3).astype(np.int32),
-        colors,
+    return TexturedMesh(
+        Mesh(model.mesh.vertices[vertices], _rows(faces), colors),
+        model.uvs[uvs],
+        _rows(uv_faces),
+        tuple(model.materials[index] for index in used),
+        materials.astype(np.int32),
     )
-    return replace(
-        model, mesh=mesh, uvs=model.uvs[uvs], uv_faces=uv_faces.reshape(-1, 3).astype(np.int32)
-    )
+
+
+def _rows(indices: NDArray[np.integer]) -> NDArray[np.int32]:
+    return indices.reshape(-1, 3).astype(np.int32)
 
 
 def _explain(error: OSError, path: Path) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 
 from gypsum.formats.colors import colors_at, vertex_colors
 from gypsum.formats.corners import unit_normals
+from gypsum.formats.options import WriteOptions
 from gypsum.formats.sampling import blend, draw_on_surface
 from gypsum.scene import PointCloud, TexturedMesh
 
@@ -16,9 +17,13 @@ POINTS = 200_000
 """Enough for a dense look; about 12 MB of text."""
 
 
-def xyz(path: Path, model: TexturedMesh) -> dict[Path, bytes]:
-    """The vertices, and points spread evenly over the surface; Z up, metres."""
-    cloud = surface_points(model, POINTS)
+def xyz(
+    path: Path,
+    model: TexturedMesh | PointCloud,
+    options: WriteOptions,  # noqa: ARG001
+) -> dict[Path, bytes]:
+    """A cloud's points; of a mesh the vertices, and points spread evenly over it; Z up, metres."""
+    cloud = model if isinstance(model, PointCloud) else surface_points(model, POINTS)
     table = np.hstack([cloud.points, cloud.normals, cloud.colors])
     buffer = io.BytesIO()
     np.savetxt(buffer, table, "%.7g %.7g %.7g %.4f %.4f %.4f %d %d %d")
@@ -31,7 +36,6 @@ def surface_points(model: TexturedMesh, count: int) -> PointCloud:
     normals = unit_normals(mesh)
     extra = max(0, count - len(mesh.vertices))
     face, weights = draw_on_surface(mesh.vertices[mesh.faces], extra)
-    uvs = blend(weights, model.uvs[model.uv_faces[face]])
     blended = blend(weights, normals[mesh.faces[face]])
     length = np.linalg.norm(blended, axis=1, keepdims=True)
     # Opposite normals may cancel out at a fold: any of the three will do there.
@@ -41,5 +45,5 @@ def surface_points(model: TexturedMesh, count: int) -> PointCloud:
     return PointCloud(
         np.vstack([mesh.vertices, blend(weights, mesh.vertices[mesh.faces[face]])]),
         np.vstack([normals, drawn.astype(np.float32)]),
-        np.vstack([vertex_colors(model), colors_at(model, face, uvs)]),
+        np.vstack([vertex_colors(model), colors_at(model, face, weights)]),
     )

@@ -60,6 +60,12 @@ class Material:
     roughness: NDArray[np.uint8] | None = None
     """(H, W) linear; None: 1."""
 
+    @property
+    def is_textured(self) -> bool:
+        """Whether anything of it needs texture coordinates."""
+        maps = (self.base_color, self.normal, self.occlusion, self.roughness)
+        return any(texture is not None for texture in maps)
+
 
 @dataclass(frozen=True)
 class TexturedMesh:

@@ -1,4 +1,4 @@
-"""PLY: clouds and meshes in binary little-endian form (Turk 1994), Z up, in the world's unit."""
+"""Reading PLY."""
 
 from __future__ import annotations
 
@@ -10,11 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gypsum.errors import InputError
-from gypsum.formats.atomic import atomic_write
-from gypsum.formats.colors import sample_texture
-from gypsum.formats.corners import split_at_seams
-from gypsum.formats.texture import encode_texture, only_texture, texture_path
-from gypsum.scene import Mesh, PointCloud, TexturedMesh
+from gypsum.scene import Mesh, PointCloud
 
 _TYPES = {
     "char": "i1", "int8": "i1", "uchar": "u1", "uint8": "u1",
@@ -22,54 +18,8 @@ _TYPES = {
     "int": "i4", "int32": "i4", "uint": "u4", "uint32": "u4",
     "float": "f4", "float32": "f4", "double": "f8", "float64": "f8",
 }  # fmt: skip
-_NAMES = {"f4": "float", "u1": "uchar", "u2": "ushort", "i4": "int"}
 
 _END = b"end_header\n"
-
-Columns = dict[str, tuple[str, NDArray[Any]]]
-"""Property name to its type and values (N,)."""
-
-
-def write_cloud(path: Path, cloud: PointCloud) -> None:
-    """Write points with normals, colours and, where known, radius and support."""
-    columns = _vectors("x y z", "f4", cloud.points)
-    columns |= _vectors("nx ny nz", "f4", cloud.normals)
-    columns |= _vectors("red green blue", "u1", cloud.colors)
-    if cloud.radii is not None:
-        columns["radius"] = ("f4", cloud.radii)
-    if cloud.support is not None:
-        columns["support"] = ("u2", cloud.support)
-    with atomic_write(path) as file:
-        file.write(_encode(columns))
-
-
-def write_mesh(path: Path, mesh: Mesh, normals: bool = False) -> None:
-    """Write a mesh, with vertex colours where it has them and vertex normals when asked."""
-    columns = _vectors("x y z", "f4", mesh.vertices)
-    if normals:
-        columns |= _vectors("nx ny nz", "f4", mesh.vertex_normals())
-    if mesh.colors is not None:
-        columns |= _vectors("red green blue", "u1", mesh.colors)
-    with atomic_write(path) as file:
-        file.write(_encode(columns, mesh.faces))
-
-
-def model(path: Path, model: TexturedMesh) -> dict[Path, bytes]:
-    """An export for others to read: normals, colours and texture coordinates at every vertex.
-
-    Readers that know ``TextureFile`` (MeshLab, trimesh) show the texture that is written beside it,
-    the others the colours.
-    """
-    texture, corners = encode_texture(only_texture(model)), split_at_seams(model)
-    image = texture_path(path, texture)
-    columns = _vectors("x y z", "f4", corners.vertices)
-    columns |= _vectors("nx ny nz", "f4", corners.normals)
-    columns |= _vectors("s t", "f4", corners.uvs)
-    columns |= _vectors("red green blue", "u1", sample_texture(only_texture(model), corners.uvs))
-    return {
-        image: texture.content,
-        path: _encode(columns, corners.faces, f"TextureFile {image.name}"),
-    }
 
 
 def read_cloud(path: Path) -> PointCloud:
@@ -93,31 +43,6 @@ def read_mesh(path: Path) -> Mesh:
     if _has(content.vertices, "red"):
         colors = _bytes(path, content.vertices, "red green blue")
     return Mesh(_floats(path, content.vertices, "x y z"), content.faces, colors)
-
-
-def _vectors(names: str, kind: str, values: NDArray[Any]) -> Columns:
-    return {name: (kind, values[:, i]) for i, name in enumerate(names.split())}
-
-
-def _encode(columns: Columns, faces: NDArray[np.int32] | None = None, comment: str = "") -> bytes:
-    table = np.empty(
-        len(next(iter(columns.values()))[1]),
-        np.dtype([(name, "<" + kind) for name, (kind, _) in columns.items()]),
-    )
-    lines = ["ply", "format binary_little_endian 1.0", "comment Gypsum"]
-    lines += [f"comment {comment}"] if comment else []
-    lines.append(f"element vertex {len(table)}")
-    for name, (kind, values) in columns.items():
-        table[name] = values
-        lines.append(f"property {_NAMES[kind]} {name}")
-    body = table.tobytes()
-    if faces is not None:
-        lines += [f"element face {len(faces)}", "property list uchar int vertex_indices"]
-        rows = np.empty(len(faces), np.dtype([("n", "u1"), ("v", "<i4", 3)]))
-        rows["n"] = 3
-        rows["v"] = faces
-        body += rows.tobytes()
-    return "\n".join([*lines, ""]).encode() + _END + body
 
 
 @dataclass(frozen=True)

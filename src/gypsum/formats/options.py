@@ -1,0 +1,36 @@
+"""How a model is written, where a format leaves a choice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class TextureFormat(StrEnum):
+    """Picture formats of textures."""
+
+    AUTO = "auto"
+    """PNG for small textures, JPEG for large ones."""
+    PNG = "png"
+    JPEG = "jpeg"
+    WEBP = "webp"
+
+
+class Compression(StrEnum):
+    """Of a GLB's or glTF's triangles; viewers need to know it."""
+
+    DRACO = "draco"
+    """Smallest. KHR_draco_mesh_compression."""
+    MESHOPT = "meshopt"
+    """Fastest to decode. EXT_meshopt_compression over quantised vertices."""
+
+
+@dataclass(frozen=True)
+class WriteOptions:
+    """What a writer may be asked for."""
+
+    textures: TextureFormat = TextureFormat.AUTO
+    compression: Compression | None = None
+
+
+USUAL = WriteOptions()
