@@ -2,6 +2,7 @@
 
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/vector.h>
 
 #include "sample/owl.hpp"
 #include "sample/render.hpp"
@@ -34,8 +35,16 @@ using Vector = nb::ndarray<const double, nb::shape<3>, nb::c_contig, nb::device:
 using Points = nb::ndarray<const float, nb::shape<-1, 3>, nb::c_contig, nb::device::cpu>;
 using Image = nb::ndarray<const float, nb::shape<-1, -1, 3>, nb::c_contig, nb::device::cpu>;
 
+using Pattern = nb::ndarray<const uint8_t, nb::shape<-1, -1>, nb::c_contig, nb::device::cpu>;
+
+Card make_card(double x, double y, double turn, double module, Pattern pattern) {
+  if (pattern.shape(0) != pattern.shape(1)) throw nb::value_error("a card's pattern is square");
+  return {x, y, turn, module, static_cast<int>(pattern.shape(0)),
+          std::vector<uint8_t>(pattern.data(), pattern.data() + pattern.size())};
+}
+
 nb::tuple render(const Scene& scene, int width, int height, Matrix K, Matrix R, Vector t, double k1,
-                 bool color, int threads) {
+                 bool color, const std::vector<Card>& cards, int threads) {
   Camera camera{width, height, K(0, 0), K(1, 1), K(0, 2), K(1, 2), k1, {}, {}};
   std::copy_n(R.data(), 9, camera.R);
   std::copy_n(t.data(), 3, camera.t);
@@ -46,7 +55,7 @@ nb::tuple render(const Scene& scene, int width, int height, Matrix K, Matrix R, 
   const Picture picture{color ? radiance.data() : nullptr, depth.data(), normal.data(), label.data()};
   {
     nb::gil_scoped_release release;
-    scene.render(camera, picture, threads);
+    scene.render(camera, cards, picture, threads);
   }
   return nb::make_tuple(radiance, depth, normal, label);
 }
@@ -74,6 +83,12 @@ nb::ndarray<nb::numpy, float, nb::c_contig> distance(Points points) {
 NB_MODULE(_sample, m) {
   using namespace gypsum::sample;
   m.attr("TABLE_RADIUS") = kTableRadius;
+  nb::class_<Card>(m, "Card")
+      .def("__init__",
+           [](Card* card, double x, double y, double turn, double module, Pattern pattern) {
+             new (card) Card(make_card(x, y, turn, module, pattern));
+           },
+           "x"_a, "y"_a, "turn"_a, "module"_a, "pattern"_a);
   nb::class_<Scene>(m, "Scene")
       .def(nb::init<float, int>(), "cell"_a, "threads"_a = 0, nb::call_guard<nb::gil_scoped_release>())
       .def_prop_ro("vertices", [](const Scene& s) { return vectors(s.mesh().vertices); }, nb::rv_policy::move)
@@ -85,7 +100,7 @@ NB_MODULE(_sample, m) {
                      return faces;
                    }, nb::rv_policy::move)
       .def("render", &render, "width"_a, "height"_a, "K"_a, "R"_a, "t"_a, "k1"_a = 0.0, "color"_a = true,
-           "threads"_a = 0);
+           "cards"_a = std::vector<Card>(), "threads"_a = 0);
   m.def("expose", &expose_photo, "radiance"_a, "exposure"_a, "vignetting"_a, "full_well"_a, "read_noise"_a,
         "seed"_a, "threads"_a = 0);
   m.def("distance", &distance, "points"_a);

@@ -14,6 +14,7 @@ constexpr int kSamples = 5, kCentre = 4;
 constexpr float kOffset[kSamples][2] = {{0.375f, 0.125f}, {0.875f, 0.375f}, {0.625f, 0.875f},
                                         {0.125f, 0.625f}, {0.5f, 0.5f}};
 constexpr int32_t kNothing = -2, kTable = -1;
+constexpr Vec3 kPaper{0.74f, 0.73f, 0.70f}, kInk{0.022f, 0.021f, 0.022f};
 
 struct Projected {
   float x, y, inverse_depth;  // 0: behind the camera or far outside the picture
@@ -30,7 +31,7 @@ struct Scene::Hit {
 // The camera with what rendering asks of it again and again.
 class Scene::View {
  public:
-  explicit View(const Camera& camera) : c(camera) {
+  View(const Camera& camera, const std::vector<Card>& on_table) : c(camera), cards(&on_table) {
     for (int i = 0; i < 3; ++i)
       centre[i] = -(c.R[i] * c.t[0] + c.R[3 + i] * c.t[1] + c.R[6 + i] * c.t[2]);
   }
@@ -68,6 +69,7 @@ class Scene::View {
   }
 
   const Camera& c;
+  const std::vector<Card>* cards;
   double centre[3];
 };
 
@@ -120,8 +122,33 @@ Weights meet(const Triangles& mesh, int32_t id, const double centre[3], const do
 
 }  // namespace
 
-// Radiance along the ray through pixel position (x, y).
-Vec3 Scene::shade(const View& view, const Hit& hit, double x, double y) const {
+// The table's material under a square of the picture, `side` pixels wide, around (x, y).
+Material Scene::table_at(const View& view, Vec3 p, float footprint, double x, double y, double side) const {
+  Material m = table_material(p.x, p.y, footprint);
+  for (const Card& card : *view.cards) {
+    const double reach = card.modules * card.module + 2 * footprint;
+    if (std::abs(p.x - card.x) > reach || std::abs(p.y - card.y) > reach) continue;
+    double corners[4][2];
+    bool on_table = true;
+    for (int i = 0; i < 4; ++i) {
+      double d[3];
+      view.ray(x + side * ((i == 1 || i == 2) - 0.5), y + side * ((i >= 2) - 0.5), d);
+      const double depth = -view.centre[2] / d[2];
+      on_table &= d[2] < 0;
+      corners[i][0] = view.centre[0] + depth * d[0];
+      corners[i][1] = view.centre[1] + depth * d[1];
+    }
+    if (!on_table) continue;
+    const Coverage share = cover(card, corners);
+    const float bare = static_cast<float>(1 - share.paper - share.ink);
+    m.albedo = m.albedo * bare + kPaper * static_cast<float>(share.paper) + kInk * static_cast<float>(share.ink);
+    m.gloss = mix(0.1f, m.gloss, bare);
+  }
+  return m;
+}
+
+// Radiance around pixel position (x, y), from a square of the picture `side` pixels wide.
+Vec3 Scene::shade(const View& view, const Hit& hit, double x, double y, double side) const {
   double d[3];
   view.ray(x, y, d);
   const Vec3 ray{float(d[0]), float(d[1]), float(d[2])};
@@ -149,7 +176,8 @@ Vec3 Scene::shade(const View& view, const Hit& hit, double x, double y) const {
   }
   const float facing = std::max(dot(normal, towards), 0.05f);
   const float footprint = depth * length(ray) / float(view.c.fx) / std::sqrt(std::max(facing, 0.15f));
-  const Material m = hit.id == kTable ? table_material(p.x, p.y, footprint) : owl_material(p, footprint);
+  const Material m =
+      hit.id == kTable ? table_at(view, p, footprint, x, y, side) : owl_material(p, footprint);
 
   const float slope = std::max(dot(normal, kWindow), 0.0f) * light.window;
   Vec3 colour = m.albedo * (kWindowLight * slope + light.ambient);
@@ -165,8 +193,8 @@ Vec3 Scene::shade(const View& view, const Hit& hit, double x, double y) const {
   return colour + room(mirrored) * light.ambient * (1.2f * m.gloss * fresnel);
 }
 
-void Scene::render(const Camera& camera, const Picture& picture, int threads) const {
-  const View view(camera);
+void Scene::render(const Camera& camera, const std::vector<Card>& cards, const Picture& picture, int threads) const {
+  const View view(camera, cards);
   const int width = camera.width, height = camera.height;
   std::vector<Projected> points(mesh_.vertices.size());
 #pragma omp parallel for num_threads(team(threads)) schedule(static)
@@ -264,9 +292,9 @@ void Scene::render(const Camera& camera, const Picture& picture, int threads) co
           Vec3 colour;
           if (edge) {
             for (int s = 0; s < kCentre; ++s)
-              colour += shade(view, hit[s], x + kOffset[s][0], y + kOffset[s][1]) * 0.25f;
+              colour += shade(view, hit[s], x + kOffset[s][0], y + kOffset[s][1], 0.5) * 0.25f;
           } else {
-            colour = shade(view, middle, x + 0.5, y + 0.5);
+            colour = shade(view, middle, x + 0.5, y + 0.5, 1);
           }
           picture.radiance[3 * pixel] = colour.x;
           picture.radiance[3 * pixel + 1] = colour.y;

@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <vector>
 
+#include "sample/card.hpp"
 #include "sample/light.hpp"
+#include "sample/materials.hpp"
 #include "sample/mesh.hpp"
 
 namespace gypsum::sample {
@@ -31,13 +33,15 @@ class Scene {
  public:
   Scene(float cell, int threads);
   const Triangles& mesh() const { return mesh_; }
-  void render(const Camera& camera, const Picture& picture, int threads) const;
+  // `cards` lie on the table.
+  void render(const Camera& camera, const std::vector<Card>& cards, const Picture& picture, int threads) const;
 
  private:
   struct Hit;
   class View;
   Light table_light(float x, float y) const;
-  Vec3 shade(const View& view, const Hit& hit, double x, double y) const;
+  Material table_at(const View& view, Vec3 p, float footprint, double x, double y, double side) const;
+  Vec3 shade(const View& view, const Hit& hit, double x, double y, double side) const;
 
   Triangles mesh_;
   std::vector<Light> light_;        // at the vertices

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
 from pydantic.fields import FieldInfo
@@ -52,6 +52,13 @@ class Until(StrEnum):
     DENSE = "dense"
     SURFACE = "surface"
     TEXTURE = "texture"
+
+
+class Matcher(StrEnum):
+    """How the same points are found in several photos."""
+
+    SIFT = "sift"
+    LEARNED = "learned"
 
 
 @dataclass(frozen=True)
@@ -94,17 +101,62 @@ def format_bytes(count: float) -> str:
     return f"{count / 1024**power:.{min(power, 1)}f} {units[power]}"
 
 
+_LENGTHS = {"": 1.0, "m": 1.0, "cm": 0.01, "mm": 0.001, "in": 0.0254, "ft": 0.3048}
+#: Metres; more than that is a mistake in the unit.
+_LONGEST = 100_000.0
+
+
+def parse_length(text: object) -> object:
+    """``"5cm"``, ``"50 mm"``, ``"2in"`` or a number, which is metres, to metres."""
+    number, unit = r"([0-9]*\.?[0-9]+(?:e-?[0-9]+)?)", r"(m|cm|mm|in|ft)?"
+    match = re.fullmatch(rf"\s*{number}\s*{unit}\s*", str(text).lower())
+    length = float(match[1]) * _LENGTHS[match[2] or ""] if match else 0.0
+    if not 0 < length <= _LONGEST:
+        raise ValueError("a length such as 5cm, 50mm, 2in or 0.05 (metres)")
+    return length
+
+
+_DISTANCE = "two points and a length, such as 0 1 25cm"
+
+
+def _distances(value: object) -> object:
+    """One or several of ``(A, B, LENGTH)`` or ``"A B LENGTH"``."""
+    one = isinstance(value, str) or (
+        isinstance(value, list | tuple)
+        and len(value) == 3
+        and not all(isinstance(item, list | tuple) or len(str(item).split()) == 3 for item in value)
+    )
+    items = [value] if one else value
+    if not isinstance(items, list | tuple):
+        raise ValueError(_DISTANCE)
+    triples = [item.split() if isinstance(item, str) else item for item in items]
+    if any(not isinstance(item, list | tuple) or len(item) != 3 for item in triples):
+        raise ValueError(_DISTANCE)
+    return tuple((str(a), str(b), length) for a, b, length in triples)
+
+
 def _one_or_many(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
 
 Bytes = Annotated[int, BeforeValidator(parse_bytes)]
+Length = Annotated[float, BeforeValidator(parse_length)]
+Distances = Annotated[tuple[tuple[str, str, Length], ...], BeforeValidator(_distances)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_one_or_many)]
 
 
-def _option(default: Any, summary: str, *, unit: str = "", short: str = "", **limits: Any) -> Any:
-    """One option: its default, one line of help, its unit, a one-letter flag, and its range."""
-    extra: dict[str, JsonValue] = {"unit": unit, "short": short}
+def _option(
+    default: Any,
+    summary: str,
+    *,
+    unit: str = "",
+    short: str = "",
+    metavar: str = "",
+    **limits: Any,
+) -> Any:
+    """One option: its default, one line of help, its unit, a one-letter flag, what help calls its
+    value, and its range."""
+    extra: dict[str, JsonValue] = {"unit": unit, "short": short, "metavar": metavar}
     return Field(default, description=summary, json_schema_extra=extra, **limits)
 
 
@@ -146,6 +198,29 @@ class ScanOptions(BaseModel):
     fill_holes: bool = _option(
         False, "Close the holes where no photo saw the surface, as 3D printing needs."
     )
+    marker_size: Length | None = _option(
+        None,
+        "Side of the markers' black squares, for example 5cm, where AprilTags or ArUco markers "
+        "are in the photos; gives the model its true size.",
+        unit="metres",
+    )
+    distance: Distances = _option(
+        (),
+        "A known distance (repeatable); A and B are markers' numbers or names from --points.",
+        metavar="A B LENGTH",
+    )
+    points: Path | None = _option(
+        None, "A CSV file of points marked in photos: name, photo, x, y in pixels."
+    )
+    cameras: Path | None = _option(
+        None,
+        "Known cameras: a COLMAP model, a transforms.json, or intrinsics alone; poses in it are "
+        "kept as they are.",
+    )
+    matcher: Matcher = _option(
+        Matcher.SIFT,
+        "How photos are matched: learned for few photos far apart; needs gypsum[learned].",
+    )
     until: Until | None = _option(None, "Stop after this part of the scan.")
     workspace: Path | None = _option(
         None,
@@ -172,6 +247,9 @@ class ScanOptions(BaseModel):
             "faces": self.faces or preset.faces,
             "texture": (self.texture or preset.texture).pixels,
             "fill_holes": self.fill_holes,
+            "marker_size": self.marker_size,
+            "distance": [list(item) for item in self.distance],
+            "matcher": self.matcher.value,
         }
 
 
@@ -186,6 +264,29 @@ class CommandOptions(BaseModel):
     )
 
 
+class PageSize(StrEnum):
+    """Paper to print on."""
+
+    A4 = "a4"
+    LETTER = "letter"
+
+
+class MarkersOptions(BaseModel):
+    """Options of ``gypsum markers``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    output: Path = _option(
+        Path("markers.pdf"), "The sheet to write: .pdf, or .png at 600 dots per inch.", short="-o"
+    )
+    size: Length = _option(
+        0.05, "Side of the black squares, for example 5cm or 2in.", unit="metres"
+    )
+    page: PageSize = _option(PageSize.A4, "Paper.")
+    count: int = _option(0, "Markers to print; 0 fills the page.", unit="markers", ge=0, le=500)
+    first: int = _option(0, "Number of the first.", unit="", ge=0, le=586)
+
+
 class SampleOptions(BaseModel):
     """Options of ``gypsum sample`` and ``gypsum.sample.make_sample``."""
 
@@ -197,23 +298,39 @@ class SampleOptions(BaseModel):
     seed: int = _option(
         0, "Another number, other places of the camera and other noise.", unit="", ge=0, le=99_999
     )
+    marker: bool = _option(
+        False, "Lay two cards with AprilTags of 5 cm on the table, which tell the scale."
+    )
     threads: int = _option(0, "Processor cores to use; 0 uses all.", unit="cores", ge=0, le=1024)
 
 
 def scan_options(values: dict[str, Any]) -> ScanOptions:
     """Check values from any front end; an :class:`InputError` names the first that is wrong."""
+    return _checked(ScanOptions, values)
+
+
+def markers_options(values: dict[str, Any]) -> MarkersOptions:
+    """The same for ``gypsum markers``."""
+    return _checked(MarkersOptions, values)
+
+
+Options = TypeVar("Options", bound=BaseModel)
+
+
+def _checked(kind: type[Options], values: dict[str, Any]) -> Options:
     given = {name: value for name, value in values.items() if value is not None}
     try:
-        return ScanOptions.model_validate(given)
+        return kind.model_validate(given)
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0]) if first["loc"] else "option"
-        raise InputError(_sentence(name, first["type"], first["msg"], first["input"])) from None
+        text = _sentence(kind, name, first["type"], first["msg"], first["input"])
+        raise InputError(text) from None
 
 
-def _sentence(name: str, kind: str, message: str, value: object) -> str:
+def _sentence(options: type[BaseModel], name: str, kind: str, message: str, value: object) -> str:
     if kind == "extra_forbidden":
-        known = ", ".join(ScanOptions.model_fields)
+        known = ", ".join(options.model_fields)
         return f"There is no option {name}; the options are {known}."
     reason = message.removeprefix("Value error, ").removeprefix("Input should be ")
     return f"Option {name} can't be {value!r}: it should be {reason}."
@@ -233,7 +350,7 @@ def limits(info: FieldInfo) -> tuple[int | None, int | None]:
 
 
 def extra(info: FieldInfo, name: str) -> str:
-    """``unit`` or ``short`` of an option."""
+    """``unit``, ``short`` or ``metavar`` of an option."""
     values = info.json_schema_extra
     return str(values.get(name, "")) if isinstance(values, dict) else ""
 
@@ -248,8 +365,9 @@ def reference() -> str:
         "",
         *_table(fields()),
         "",
-        "In Python, `format` takes one name or several, `memory` bytes or text, and in place of",
-        "`--json` there is `progress`, a function that is called with every event.",
+        "In Python, `format` takes one name or several, `memory` bytes or text, lengths metres or",
+        "text, `distance` one `(A, B, length)` or several, and in place of `--json` there is",
+        "`progress`, a function that is called with every event.",
         "",
         "## Quality",
         "",
@@ -272,6 +390,12 @@ def reference() -> str:
         "Options of `gypsum sample DIR`, the same as of `gypsum.sample.make_sample`:",
         "",
         *_table(SampleOptions.model_fields),
+        "",
+        "## Markers",
+        "",
+        "Options of `gypsum markers`, which makes a sheet to print:",
+        "",
+        *_table(MarkersOptions.model_fields),
     ]
     return "\n".join([*lines, ""])
 
@@ -298,7 +422,7 @@ def _default(value: object) -> str:
 def _values(info: FieldInfo) -> str:
     """What an option takes, in words."""
     text = str(info.annotation)
-    for choice in (Quality, TextureSize, Until):
+    for choice in (Quality, TextureSize, Until, Matcher, PageSize):
         if choice.__name__ in text:
             return ", ".join(f"`{value}`" for value in choice)
     low, high = limits(info)
@@ -306,7 +430,10 @@ def _values(info: FieldInfo) -> str:
     if high is not None:
         return f"{low:,} to {high:,} {unit}".strip()
     if unit:
-        return f"{unit}, as a number or with a unit such as `4GiB`"
+        example = "5cm" if unit == "metres" else "4GiB"
+        return f"{unit}, as a number or with a unit such as `{example}`"
+    if extra(info, "metavar"):
+        return f"`{extra(info, 'metavar')}`, repeatable"
     if info.annotation is bool:
         return "on or off"
     return "path" if "Path" in text else "name, repeatable"

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gypsum.cameras.scale import MeasuredScale, percent
 from gypsum.scene import SparseModel
 from gypsum.scene.capture import Capture
 
@@ -21,6 +22,8 @@ _PLANE_SHARE = 0.12
 _PLANE_NEAR = 12.0
 #: The same where the cameras hardly tell: all looking the same way, or straight down.
 _PLANE_NEAR_UNSURE = 40.0
+#: Markers lie on the same ground when their normals agree within this, degrees.
+_FLAT_TOGETHER = 3.0
 #: The cameras' roll tells up when their sideways axes spread by at least this, degrees.
 _SIDE_SPREAD = 8.0
 #: GPS is used from this many photos on,
@@ -46,41 +49,87 @@ class Similarity:
         return self.scale * points @ self.R.T + self.t
 
 
-def align(model: SparseModel, capture: Capture) -> tuple[SparseModel, dict[str, Any]]:
-    """The model in the common frame, and how up and scale were found."""
+def align(
+    model: SparseModel, capture: Capture, measured: MeasuredScale | None = None
+) -> tuple[SparseModel, dict[str, Any]]:
+    """The model in the common frame, and how up and scale were found.
+
+    ``measured`` is the scale by known lengths; it goes before that of GPS.
+    """
     centers = np.array([photo.center for photo in model.photos.values()])
     axes = np.array([photo.R for photo in model.photos.values()])
     up, facts = find_up(model, axes, centers)
+    if facts["up"] != "plane" and measured is not None:
+        up, facts = _up_by_markers(measured, up, facts)
     fit = _gps_fit(model, capture, up)
     if fit is not None and fit.tells_up:
         up = fit.similarity.R[2]
         facts |= {"up": "GPS", "up_note": f"up comes from the GPS tags of {fit.photos} photos"}
-    if fit is not None:
-        scale = fit.similarity.scale
-        R = _turn_to_z(up, fit.similarity.R[0])
-        facts |= {
-            "metric": True,
-            "scale": "GPS",
-            "scale_note": f"metres from the GPS tags of {fit.photos} photos, "
-            f"which fit within {fit.error:.2g} m",
-            "gps_error_m": round(fit.error, 3),
-            "gps_photos": fit.photos,
-        }
-    else:
-        spread = math.sqrt(((centers - centers.mean(axis=0)) ** 2).sum(axis=1).mean())
-        scale = 1.0 / spread if spread > 0 else 1.0
-        # The first photo looks along +Y, so that the front of the object faces -Y.
-        R = _turn_to_z(up, axes[0, 0])
-        facts |= {
-            "metric": False,
-            "scale": "cameras",
-            "scale_note": "the size is unknown; the cameras' spread is 1",
-        }
+    # With GPS +Y is north; else the first photo looks along it, and the object's front faces -Y.
+    R = _turn_to_z(up, axes[0, 0] if fit is None else fit.similarity.R[0])
+    scale, how = _choose_scale(centers, measured, fit)
+    facts |= how
     turned = model.transformed(scale, R, np.zeros(3))
     origin = _ground_centre(turned)
     if facts.pop("plane_offset", None) is not None:
         origin[2] = _ground_height(turned, up_plane=True)
     return turned.transformed(1.0, np.eye(3), -origin), facts
+
+
+def keep_frame(
+    model: SparseModel, measured: MeasuredScale | None = None
+) -> tuple[SparseModel, dict[str, Any]]:
+    """The model in the frame that its poses were given in, made metric where lengths are known."""
+    facts: dict[str, Any] = {"up": "given", "up_note": "up is +Z of the cameras that were given"}
+    if measured is not None:
+        return model.transformed(measured.scale, np.eye(3), np.zeros(3)), facts | measured.facts
+    note = "the unit is that of the cameras that were given"
+    return model, facts | {"metric": False, "scale": "given", "scale_note": note}
+
+
+def _choose_scale(
+    centers: Float64, measured: MeasuredScale | None, fit: _GpsFit | None
+) -> tuple[float, dict[str, Any]]:
+    """Known lengths before GPS before the cameras' spread."""
+    if measured is not None:
+        return measured.scale, measured.facts
+    if fit is not None:
+        return fit.similarity.scale, {
+            "metric": True,
+            "scale": "GPS",
+            "scale_note": f"metres from the GPS tags of {fit.photos} photos, which fit within "
+            f"{fit.error:.2g} m; exact to about {percent(fit.scale_error)}",
+            "scale_error": fit.scale_error,
+            "scale_observations": fit.photos,
+            "gps_error_m": round(fit.error, 3),
+            "gps_photos": fit.photos,
+        }
+    spread = math.sqrt(((centers - centers.mean(axis=0)) ** 2).sum(axis=1).mean())
+    return 1.0 / spread if spread > 0 else 1.0, {
+        "metric": False,
+        "scale": "cameras",
+        "scale_note": "the size is unknown; the cameras' spread is 1",
+    }
+
+
+def _up_by_markers(
+    measured: MeasuredScale, up: Float64, facts: dict[str, Any]
+) -> tuple[Float64, dict[str, Any]]:
+    """Up from markers that lie flat by the cameras' own idea of up; else as it was."""
+    tolerance = _PLANE_NEAR if facts["up"] == "roll" else _PLANE_NEAR_UNSURE
+    flat = [m.normal for m in measured.markers if _angle(m.normal, up) <= tolerance]
+    if not flat:
+        return up, facts
+    mean = _unit(np.mean(flat, axis=0))
+    if max(_angle(normal, mean) for normal in flat) > _FLAT_TOGETHER:
+        return up, facts
+    angle = _angle(mean, up)
+    count = f"{len(flat)} markers that lie" if len(flat) > 1 else "a marker that lies"
+    return mean, {
+        "up": "markers",
+        "up_note": f"up is square to {count} flat, {angle:.1f}° from the cameras' own idea of up",
+        "up_disagreement_deg": round(angle, 2),
+    }
 
 
 def find_up(model: SparseModel, axes: Float64, centers: Float64) -> tuple[Float64, dict[str, Any]]:
@@ -218,6 +267,8 @@ class _GpsFit:
     """Model to metres: east, north, up."""
     error: float
     """Median distance, metres."""
+    scale_error: float
+    """Relative standard error of the scale."""
     photos: int
     tells_up: bool
 
@@ -245,7 +296,11 @@ def _gps_fit(model: SparseModel, capture: Capture, up: Float64) -> _GpsFit | Non
     extent = math.sqrt(((places[:, :2] - places[:, :2].mean(axis=0)) ** 2).sum(axis=1).mean())
     if extent <= 0 or error > _GPS_ERROR * extent:
         return None
-    return _GpsFit(fit, error, len(photos), tells_up)
+    # The median length of a normal error, per axis, and what it leaves open over this extent.
+    sigma = error / (1.538 if tells_up else 1.177)
+    radius = np.linalg.norm((places - places.mean(axis=0))[:, : 3 if tells_up else 2], axis=1)
+    scale_error = sigma / math.sqrt(float((radius**2).sum()))
+    return _GpsFit(fit, error, scale_error, len(photos), tells_up)
 
 
 def _level_fit(centers: Float64, places: Float64, up: Float64) -> Similarity:

@@ -15,6 +15,7 @@ from gypsum.cameras.alignment import align
 from gypsum.cameras.mapping import Mapped, Scene, map_trustworthy, read_scene, thread_count
 from gypsum.cameras.matches import DATABASE, remove_database
 from gypsum.cameras.refinement import refine
+from gypsum.cameras.scale import KnownLengths, measure_scale
 from gypsum.errors import ReconstructionError
 from gypsum.scene import Photo, Progress, SparseModel, no_progress
 from gypsum.scene.capture import Capture
@@ -42,6 +43,8 @@ class EstimatedCameras:
     facts: dict[str, Any]
     """For the report, JSON's types only. ``unregistered`` maps names of photos to the reason, the
     rest of a sentence that starts with the name; ``metric`` says whether the unit is the metre."""
+    warnings: tuple[str, ...] = ()
+    """Sentences for the person who took the photos."""
 
 
 def estimate_cameras(
@@ -50,13 +53,14 @@ def estimate_cameras(
     matches_folder: Path,
     folder: Path,
     *,
+    lengths: KnownLengths = KnownLengths(),  # noqa: B008  frozen
     threads: int = 0,
     progress: Progress = no_progress,
 ) -> EstimatedCameras:
     """Poses, intrinsics and sparse points of as many photos as can be trusted.
 
-    ``matches_folder`` holds the database of ``match_features``; ``folder`` is for scratch files.
-    The same photos give the same cameras.
+    ``matches_folder`` holds the database of ``match_features``; ``folder`` is for scratch files;
+    ``lengths`` is what is known of the object's size. The same photos give the same cameras.
     """
     import pycolmap
 
@@ -80,11 +84,13 @@ def estimate_cameras(
     refinement = refine(mapped.model, threads, _share(progress, 0.85, 0.95))
     progress(0.95, "finding up and scale")
     model = _with_colors(_to_sparse_model(mapped.model, folder), photos_folder)
-    aligned, frame = align(model, capture)
+    sought = _share(progress, 0.95, 1.0)
+    measured = measure_scale(model, capture, photos_folder, lengths, threads, sought)
+    aligned, frame = align(model, capture, measured)
     facts = _facts(capture, scene, mapped, aligned) | refinement | frame
     facts["unregistered"] = reasons(capture, scene, mapped)
     progress(1.0, f"placed {len(aligned.photos)} of {len(capture.photos)} photos")
-    return EstimatedCameras(aligned, facts)
+    return EstimatedCameras(aligned, facts, tuple(measured.warnings) if measured else ())
 
 
 def reasons(capture: Capture, scene: Scene, mapped: Mapped) -> dict[str, str]:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from gypsum import __version__
+from gypsum.cli.markers import markers
 from gypsum.cli.sample import sample
 from gypsum.cli.scan import scan
 from gypsum.cli.stages import stages
@@ -22,6 +23,7 @@ app = typer.Typer(
 app.command()(scan)
 app.command()(stages)
 app.command()(sample)
+app.command()(markers)
 
 
 def _print_version(asked: bool) -> None:

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
+from itertools import islice
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, TypeVar, Union, cast, get_args, get_origin
 
 import typer
+from pydantic import BeforeValidator
 from pydantic.fields import FieldInfo
 
-from gypsum.options import flags, limits
+from gypsum.options import extra, fields, flags, limits
 
 _METAVARS: dict[type[Any], str] = {Path: "PATH", int: "N", str: "SIZE", list: "NAME"}
+
+#: Options that take three values.
+_TRIPLES = frozenset(
+    flag
+    for name, info in fields().items()
+    if "tuple[tuple" in str(info.annotation)
+    for flag in flags(name, info)
+)
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
@@ -48,7 +58,7 @@ def _parameter(name: str, info: FieldInfo) -> inspect.Parameter:
         help=_help(info),
         min=low,
         max=high,
-        metavar=_METAVARS.get(kind, name.upper()) if not issubclass(kind, Enum | bool) else None,
+        metavar=_metavar(name, kind, info),
     )
     return inspect.Parameter(
         name,
@@ -68,9 +78,31 @@ def _parsed_type(info: FieldInfo) -> type[Any]:
     kind = next(kind for kind in _alternatives(info.annotation) if kind is not type(None))
     if get_origin(kind) is tuple:
         return list
-    if get_origin(kind) is Annotated:
+    if get_origin(kind) is Annotated or any(isinstance(m, BeforeValidator) for m in info.metadata):
         return str
     return cast(type[Any], kind)
+
+
+def _metavar(name: str, kind: type[Any], info: FieldInfo) -> str | None:
+    """What help calls the value; None where its choices say it."""
+    if issubclass(kind, Enum | bool):
+        return None
+    return extra(info, "metavar") or _METAVARS.get(kind, name.upper())
+
+
+def join_triples(arguments: Sequence[str]) -> list[str]:
+    """``--distance A B 0.25`` as ``--distance "A B 0.25"``: typer's options take one value."""
+    joined: list[str] = []
+    rest = iter(arguments)
+    for argument in rest:
+        joined.append(argument)
+        if argument not in _TRIPLES:
+            continue
+        first = next(rest, None)
+        if first is not None:
+            words = [first] if len(first.split()) == 3 else [first, *islice(rest, 2)]
+            joined.append(" ".join(words))
+    return joined
 
 
 def _alternatives(annotation: Any) -> tuple[Any, ...]:

@@ -5,6 +5,16 @@ from numpy.typing import NDArray
 
 TABLE_RADIUS: float
 
+class Card:
+    """A printed card that lies flat on the table."""
+
+    def __init__(
+        self, x: float, y: float, turn: float, module: float, pattern: NDArray[np.uint8]
+    ) -> None:
+        """``x``, ``y``: centre, metres; ``turn``: radians, counter-clockwise from above;
+        ``module``: side of a square of the ``pattern`` (N, N), metres, whose row 0 is the top and
+        whose zeros are ink."""
+
 class Scene:
     """The sculpture on its table, lit. Building one takes seconds; drawing is quick."""
 
@@ -32,6 +42,7 @@ class Scene:
         t: NDArray[np.float64],
         k1: float = 0.0,
         color: bool = True,
+        cards: list[Card] = ...,
         threads: int = 0,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.uint8]]:
         """Radiance (H, W, 3), depth (H, W), world normal (H, W, 3), label (H, W)."""

@@ -7,16 +7,17 @@ may end its process, and must come after Pillow.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gypsum.options import Settings
 from gypsum.scene import Capture, SparseModel, View
 from gypsum.workspace import Pipeline, Stage, StageContext
 
 if TYPE_CHECKING:
+    from gypsum.cameras import KnownLengths
     from gypsum.dense import Neighborhood
 
 #: Bytes a photo takes in the workspace besides its depth map: copies, features, matches.
@@ -82,13 +83,27 @@ def find_cameras(context: StageContext) -> None:
         photos / "photos",
         context.inputs["matches"],
         context.folder / "mapping",
+        lengths=known_lengths(context.settings),
         threads=context.threads,
         progress=context.progress,
     )
     found.model.write(context.folder / "sparse")
     for name, reason in found.facts["unregistered"].items():
         context.warn(f"{name} was left out: it {reason}.")
+    for sentence in found.warnings:
+        context.warn(sentence)
     context.facts.update(found.facts)
+
+
+def known_lengths(settings: Mapping[str, Any]) -> KnownLengths:
+    """What the settings say about the object's size."""
+    from gypsum.cameras import KnownLengths, MarkedPoint
+
+    return KnownLengths(
+        settings["marker_size"],
+        tuple((a, b, length) for a, b, length in settings["distance"]),
+        tuple(MarkedPoint(*point) for point in settings["points"]),
+    )
 
 
 def undistort_photos(context: StageContext) -> None:
@@ -306,6 +321,7 @@ PHOTO_SCAN = Pipeline(
             f"{_HERE}:find_cameras",
             "cameras",
             needs=("photos", "matches"),
+            settings=("marker_size", "distance", "points"),
             publishes=("sparse",),
             cost=20,
         ),

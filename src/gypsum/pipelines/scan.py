@@ -6,7 +6,7 @@ import inspect
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from gypsum.capture import capture_digest, find_photos
 from gypsum.errors import InputError
 from gypsum.formats import FORMATS, format_of
 from gypsum.options import ScanOptions, Settings, scan_options
-from gypsum.pipelines.photo import PHOTO_SCAN, disk_needed, memory_needed
+from gypsum.pipelines.photo import PHOTO_SCAN, disk_needed, known_lengths, memory_needed
 from gypsum.workspace import Limits, Listener, Source, Step, Workspace, plan, run_pipeline
 from gypsum.workspace.events import RunFinished, ignore
 from gypsum.workspace.failures import explained_at
@@ -163,6 +163,10 @@ def _check(
         _check_not_among_photos(paths, target)
     check_writable(workspace.root, "the workspace")
     settings = _settings(options, target)
+    if options.distance or options.points:
+        from gypsum.cameras import check_lengths
+
+        check_lengths(known_lengths(settings))
     check_disk(workspace.root, disk_needed(len(photos), settings))
     memory = check_memory(options.memory, memory_needed(settings))
     return Limits(cores(options.threads), memory)
@@ -187,10 +191,20 @@ def _has_pictures(target: Target) -> bool:
 def _settings(options: ScanOptions, target: Target) -> Settings:
     return {
         **options.settings(),
+        "points": _points(options),
         "name": target.name,
         "formats": list(target.formats),
         "until": options.until,
     }
+
+
+def _points(options: ScanOptions) -> list[list[Any]]:
+    """The marked points themselves: an edited file is another setting, a moved one is not."""
+    if options.points is None:
+        return []
+    from gypsum.cameras import read_points
+
+    return [list(astuple(point)) for point in read_points(options.points)]
 
 
 def _remember(workspace: Workspace, source: Source, options: ScanOptions) -> None:

@@ -6,9 +6,12 @@ one picture with exact depth in memory.
 
 from gypsum.sample._camera import SampleView, hand_held_views, look_at
 from gypsum.sample._capture import SampleFacts, make_sample
+from gypsum.sample._cards import CARDS, MarkerCard
 from gypsum.sample._render import Rendering, expose, render_view, sculpture_mesh, table_mesh
 
 __all__ = [
+    "CARDS",
+    "MarkerCard",
     "Rendering",
     "SampleFacts",
     "SampleView",

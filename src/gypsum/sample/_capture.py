@@ -20,6 +20,7 @@ from gypsum.formats.atomic import atomic_write
 from gypsum.formats.ply import write_mesh
 from gypsum.sample import _camera, _render
 from gypsum.sample._camera import SampleView
+from gypsum.sample._cards import CARDS, MarkerCard
 from gypsum.scene import Progress, no_progress
 
 JPEG_QUALITY = 92
@@ -62,13 +63,15 @@ def make_sample(
     width: int = 1024,
     height: int = 768,
     seed: int = 0,
+    marker: bool = False,
     threads: int = 0,
     progress: Progress = no_progress,
 ) -> SampleFacts:
     """Photograph the sculpture: ``folder/photos``, ``folder/test`` and ``folder/truth``.
 
     ``seed`` chooses where the photographer stands and the sensor's noise; the sculpture stays the
-    same. The result does not depend on ``threads``.
+    same. With ``marker``, two AprilTags of known size lie on the table. The result does not depend
+    on ``threads``.
     """
     _check(folder, photos, width, height)
     started = time.monotonic()
@@ -76,6 +79,7 @@ def make_sample(
     mesh = _render.sculpture_mesh(width, height, threads)
     shots = _camera.hand_held_views(photos, width, height, seed)
     held_out = _camera.held_out_views(TEST_VIEWS, width, height, seed)
+    cards = CARDS if marker else ()
     _make_folders(folder)
     share = 0.1 + 0.9 * photos / (photos + TEST_VIEWS)
     try:
@@ -86,11 +90,12 @@ def make_sample(
             progress(
                 0.1 + (share - 0.1) * number / photos, f"taking photo {number + 1} of {photos}"
             )
-            _take_photo(folder, shots[number], exposure, threads)
+            _take_photo(folder, shots[number], exposure, cards, threads)
         for number, view in enumerate(held_out):
             progress(share + (1 - share) * number / TEST_VIEWS, "taking photos to compare with")
-            _take_test_view(folder, view, threads)
+            _take_test_view(folder, view, cards, threads)
         _write_cameras(folder / "truth" / "cameras.json", shots, held_out)
+        _write_markers(folder / "truth" / "markers.json", cards)
     except OSError as error:
         raise ResourceError(
             f"The sample can't be written to {folder}: {error.strerror}; "
@@ -118,8 +123,14 @@ def _exposures(photos: int, seed: int) -> list[_Exposure]:
     ]
 
 
-def _take_photo(folder: Path, view: SampleView, exposure: _Exposure, threads: int) -> None:
-    picture = _render.render_view(view, threads)
+def _take_photo(
+    folder: Path,
+    view: SampleView,
+    exposure: _Exposure,
+    cards: Sequence[MarkerCard],
+    threads: int,
+) -> None:
+    picture = _render.render_view(view, threads, cards)
     photo = _render.expose(
         picture.radiance,
         exposure.gain,
@@ -133,8 +144,10 @@ def _take_photo(folder: Path, view: SampleView, exposure: _Exposure, threads: in
     _write_mask(folder / "truth" / "masks" / "photos", view, picture.mask)
 
 
-def _take_test_view(folder: Path, view: SampleView, threads: int) -> None:
-    picture = _render.render_view(view, threads)
+def _take_test_view(
+    folder: Path, view: SampleView, cards: Sequence[MarkerCard], threads: int
+) -> None:
+    picture = _render.render_view(view, threads, cards)
     _write_photo(folder / "test" / view.name, picture.rgb, None)
     _write_mask(folder / "truth" / "masks" / "test", view, picture.mask)
 
@@ -143,6 +156,18 @@ def _write_cameras(path: Path, shots: list[SampleView], held_out: list[SampleVie
     cameras = {"note": NOTE, "photos": _to_json(shots), "test": _to_json(held_out)}
     with atomic_write(path) as file:
         file.write(json.dumps(cameras, indent=1).encode())
+
+
+def _write_markers(path: Path, cards: Sequence[MarkerCard]) -> None:
+    """Where the markers are, metres; an earlier sample's file goes when there are none."""
+    if not cards:
+        path.unlink(missing_ok=True)
+        return
+    markers = {
+        str(card.number): {"size": card.size, "corners": card.corners.tolist()} for card in cards
+    }
+    with atomic_write(path) as file:
+        file.write(json.dumps(markers, indent=1).encode())
 
 
 def _check(folder: Path, photos: int, width: int, height: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from gypsum.native import _sample
 from gypsum.sample._camera import SampleView
+from gypsum.sample._cards import MarkerCard
 from gypsum.scene import Mesh
 
 #: Triangles' size at 1024 pixels: about one and a half pixels. Smaller pictures get larger ones.
@@ -55,8 +57,11 @@ def scene_for(width: int, height: int, threads: int = 0) -> _sample.Scene:
     return _scenes[cell]
 
 
-def render_view(view: SampleView, threads: int = 0) -> Rendering:
-    """Draw a view. The surface drawn is exactly ``sculpture_mesh(view.width, view.height)``."""
+def render_view(view: SampleView, threads: int = 0, cards: Sequence[MarkerCard] = ()) -> Rendering:
+    """Draw a view, with cards on the table.
+
+    The surface drawn is exactly ``sculpture_mesh(view.width, view.height)``.
+    """
     radiance, depth, normal, label = scene_for(view.width, view.height, threads).render(
         view.width,
         view.height,
@@ -65,6 +70,7 @@ def render_view(view: SampleView, threads: int = 0) -> Rendering:
         np.ascontiguousarray(view.t, np.float64),
         view.k1,
         True,
+        [card.drawn() for card in cards],
         threads,
     )
     rgb = expose(radiance, threads=threads)
