@@ -30,7 +30,12 @@ FORBIDDEN = re.compile(
     r"(?<!L)(?<!Lesser )(A?GPL|General Public License)|Non-?Commercial|CC-BY-NC", re.I
 )
 #: The library each import name belongs to, where the two differ.
-LIBRARY_OF = {"PIL": "pillow", "cv2": "opencv-python-headless", "pi_heif": "pi-heif"}
+LIBRARY_OF = {
+    "PIL": "pillow",
+    "cv2": "opencv-python-headless",
+    "pi_heif": "pi-heif",
+    "pxr": "usd-core",
+}
 
 
 def _name(text: str) -> str:

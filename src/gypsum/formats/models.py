@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gypsum.errors import InputError, ReconstructionError, ResourceError
-from gypsum.formats import gltf, obj, ply, stl, xyz
+from gypsum.formats import fbx, gltf, obj, ply, stl, usd, xyz
 from gypsum.formats.atomic import write_together
 from gypsum.formats.options import USUAL, WriteOptions
 from gypsum.scene import Material, Mesh, PointCloud, TexturedMesh
@@ -47,6 +47,7 @@ _ALL = (
     Format(
         "Wavefront OBJ", ".obj", "text, with .mtl and textures; opens everywhere", True, obj.obj
     ),
+    Format("FBX", ".fbx", "one file with textures; Unity, Unreal, Maya, 3ds Max", True, fbx.fbx),
     Format(
         "PLY",
         ".ply",
@@ -55,6 +56,7 @@ _ALL = (
         ply.model,
         ply.model,
     ),
+    Format("USDZ", ".usdz", "one file with textures; AR on iPhone and iPad", True, usd.usdz),
     Format("STL", ".stl", "shape only, for 3D printing", False, stl.stl),
     Format("XYZ", ".xyz", "text: coloured points on the surface", False, xyz.xyz, xyz.xyz),
 )

@@ -31,6 +31,7 @@ def read_cloud(path: Path) -> PointCloud:
         _bytes(path, vertices, "red green blue"),
         vertices["radius"].astype(np.float32) if _has(vertices, "radius") else None,
         vertices["support"].astype(np.uint16) if _has(vertices, "support") else None,
+        vertices["confidence"].astype(np.float32) if _has(vertices, "confidence") else None,
     )
 
 

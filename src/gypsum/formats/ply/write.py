@@ -26,7 +26,7 @@ Columns = dict[str, tuple[str, NDArray[Any]]]
 
 
 def write_cloud(path: Path, cloud: PointCloud) -> None:
-    """Write points with normals, colours and, where known, radius and support."""
+    """Write points with normals, colours and, where known, radius, support and confidence."""
     with atomic_write(path) as file:
         file.write(_encode(_cloud_columns(cloud)))
 
@@ -113,6 +113,8 @@ def _cloud_columns(cloud: PointCloud) -> Columns:
         columns["radius"] = ("f4", cloud.radii)
     if cloud.support is not None:
         columns["support"] = ("u2", cloud.support)
+    if cloud.confidence is not None:
+        columns["confidence"] = ("f4", cloud.confidence)
     return columns
 
 
