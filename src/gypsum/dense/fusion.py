@@ -1,4 +1,10 @@
-"""From depth maps to one cloud: what several photos agree on, each place once."""
+"""From depth maps to one cloud: what several photos agree on, each place once.
+
+Two rounds over the photos. The first lets every photo give the pixels on which enough others agree,
+and gathers them in the cells of a grid as fine as the photos: memory follows the surface, not the
+number of photos. The second asks every photo which of the points it sees; a point before what the
+photos see is an outlier.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +12,29 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gypsum.dense.colmap_workspace import map_path, read_map
-from gypsum.native._fusion import compare_maps
-from gypsum.scene import PointCloud, Progress, View, no_progress
+from gypsum.errors import InputError
+from gypsum.native._fusion import Cells, compare_maps
+from gypsum.scene import PointCloud, Progress, View, ViewLists, no_progress
 
 Float32 = NDArray[np.float32]
+Bools = NDArray[np.bool_]
 
-#: Maps kept between photos: neighbours of neighbours are mostly the same photos.
-_CACHED_MAPS = 24
+#: Points that the cloud has at most, and bytes that each takes until the cloud is whole.
+_MOST_POINTS = 8_000_000
+_BYTES_PER_POINT = 170
+#: Bytes of depth and normal maps kept between photos: neighbours of neighbours are mostly the same.
+_CACHE_BYTES = 768 << 20
+#: What the libraries, and a photo at work with each of its pixels, take besides.
+_BASE_BYTES, _BYTES_PER_PIXEL = 200 << 20, 80
+#: Bytes that a pixel of a kept photo takes.
+_BYTES_PER_KEPT_PIXEL = 20
+#: View lists hold 16-bit numbers.
+_MOST_PHOTOS = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -37,6 +53,10 @@ class FusionLimits:
     """Between the normals, degrees."""
     min_confidence: float = 0.25
     """Least NCC of a pixel's plane."""
+    cells_per_pixel: float = 1.0
+    """Points that the cloud keeps along the edge of a photo's pixel."""
+    behind: float = 0.02
+    """A photo looks through a point when what it sees is this much further away, relative."""
 
 
 def fuse(
@@ -46,6 +66,7 @@ def fuse(
     *,
     kind: str = "geometric",
     limits: FusionLimits | None = None,
+    memory: int | None = None,
     threads: int = 0,
     progress: Progress = no_progress,
 ) -> PointCloud:
@@ -54,57 +75,169 @@ def fuse(
     A pixel becomes a point when enough other photos agree with its depth and normal, and clearly
     more of them than look through it. Photos are visited from the closest to the furthest; a place
     that an earlier photo has given is not given again, unless this photo sees it in much more
-    detail. A point lies at the mean of all that agree, weighted by resolution. Photos are
-    streamed: memory holds a photo's neighbours, never all. Photos that were not matched (no
-    sources) add nothing.
+    detail. Points are means over all that agree, weighted by resolution, and over the cell of the
+    grid they fall into. Then every photo is asked about every point: the point is dropped when too
+    many look through it, and names up to twelve that see it, closest first.
+
+    Photos are streamed; ``memory`` bytes bound how many are kept at a time and how many points the
+    cloud can have. Photos that were not matched (no sources) add nothing.
     """
-    limits = limits or FusionLimits()
-    loader = _Loader(views, folder, kind, limits.min_confidence)
-    given = _Given()
-    parts = []
-    for done, i in enumerate(_closest_first(views, sources, loader), 1):
-        others = _mutual(i, sources)
-        parts.append(_fuse_one(i, views[i], others, loader, given, limits, threads))
-        progress(done / len(views), f"photo {done} of {len(views)}")
-    if not parts:
-        return PointCloud(
-            np.empty((0, 3), np.float32), np.empty((0, 3), np.float32), np.empty((0, 3), np.uint8),
-            np.empty(0, np.float32), np.empty(0, np.uint16),
+    if len(views) > _MOST_PHOTOS:
+        raise InputError(f"At most {_MOST_PHOTOS:,} photos can be fused; these are {len(views):,}.")
+    fusion = _Fusion(views, sources, folder, kind, limits or FusionLimits(), memory, threads)
+    order = fusion.closest_first()
+    for done, i in enumerate(order, 1):
+        fusion.gather(i)
+        progress(0.7 * done / len(order), f"photo {done} of {len(order)}")
+    for done, i in enumerate(order, 1):
+        fusion.judge(i)
+        progress(0.7 + 0.3 * done / len(order), f"checking with photo {done} of {len(order)}")
+    cloud = fusion.cloud()
+    progress(1.0, f"{len(cloud):,} points")
+    return cloud
+
+
+class _Fusion:
+    """The state between photos."""
+
+    def __init__(
+        self,
+        views: Sequence[View],
+        sources: Sequence[Sequence[int]],
+        folder: Path,
+        kind: str,
+        limits: FusionLimits,
+        memory: int | None,
+        threads: int,
+    ) -> None:
+        self.views, self.sources, self.limits, self.threads = views, sources, limits, threads
+        pixels = max((v.width * v.height for v in views), default=0)
+        budget = _Budget.of(memory, pixels)
+        self.loader = _Loader(views, folder, kind, limits.min_confidence, budget.photos)
+        self.most_points = budget.points
+        self.cells: Cells | None = None
+        self.kept, self.trusted = _Pixels(), _Pixels()
+        self.cosine = float(np.cos(np.radians(limits.max_angle)))
+
+    def closest_first(self) -> list[int]:
+        """The matched photos by the size of their pixels on the scene, smallest first."""
+        sizes, sample = {}, []
+        for i in range(len(self.views)):
+            if self.sources[i]:
+                maps = self.loader.get(i)
+                known = maps.depth[::4, ::4]
+                radii = known[known > 0] / np.float32(maps.focal)
+                sizes[i] = float(np.median(radii)) if len(radii) else np.inf
+                sample.append(radii[:: max(1, len(radii) // 2000)])
+        radii = np.concatenate([*sample, np.empty(0, np.float32)])
+        if len(radii):
+            edge = float(np.quantile(radii, 0.05)) / self.limits.cells_per_pixel
+            self.cells = Cells(edge, self.limits.cells_per_pixel, self.most_points)
+        return sorted(sizes, key=lambda i: (sizes[i], i))
+
+    def gather(self, i: int) -> None:
+        """Add what photo ``i`` sees, others confirm, and no earlier photo has given."""
+        if self.cells is None:
+            return
+        here = self.loader.get(i)
+        others = self.others(i)
+        loaded = [self.loader.get(j) for j in others]
+        limits, shape = self.limits, here.depth.shape
+        agree, conflict, carried = (np.empty(shape, np.uint8) for _ in range(3))
+        points, normals = (np.empty((*shape, 3), np.float32) for _ in range(2))
+        compare_maps(
+            here.depth, here.normal, here.K, here.pose,
+            [o.depth for o in loaded], [o.normal for o in loaded],
+            [o.K for o in loaded], [o.pose for o in loaded], [self.kept.get(j) for j in others],
+            limits.max_pixels, limits.max_depth, self.cosine, self.threads,
+            agree, conflict, carried, points, normals,
         )  # fmt: skip
-    columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
-    progress(1.0)
-    return PointCloud(*columns)
+        trusted = (agree >= limits.min_agree) & (agree > limits.agree_per_conflict * conflict)
+        keep = trusted & (carried == 0)
+        self.trusted.set(i, trusted)
+        self.kept.set(i, keep)
+        self.cells.add(
+            keep.view(np.uint8), agree, points, normals,
+            self.views[i].resized(shape[1], shape[0]).read(),
+            here.depth / np.float32(here.focal), here.confidence,
+        )  # fmt: skip
+
+    def judge(self, i: int) -> None:
+        """Ask photo ``i`` which of the points it sees, and through which it looks."""
+        if self.cells is None:
+            return
+        here = self.loader.get(i)
+        limits = self.limits
+        self.cells.judge(
+            i, here.depth, here.normal, here.K, here.pose, self.trusted.get(i),
+            limits.max_depth, self.cosine, limits.behind, self.threads,
+        )  # fmt: skip
+
+    def cloud(self) -> PointCloud:
+        """The points that enough photos see."""
+        cells = self.cells or Cells(1.0, 1.0, 1)
+        self.loader.items.clear()
+        points, normals, colors, radii, confidence, support, starts, photos = cells.finish(
+            self.limits.min_agree + 1, self.limits.agree_per_conflict
+        )
+        views = ViewLists(starts, photos)
+        return PointCloud(points, normals, colors, radii, support, confidence, views)
+
+    def others(self, i: int) -> list[int]:
+        """The photos that ``i`` was matched against and those matched against ``i``, best first."""
+        back = [j for j, s in enumerate(self.sources) if i in s and j not in self.sources[i]]
+        matched = [j for j in [*self.sources[i], *back] if self.sources[j]]
+        return matched[: self.loader.most - 1]
 
 
-def _mutual(i: int, sources: Sequence[Sequence[int]]) -> list[int]:
-    """The photos that ``i`` was matched against, and those that were matched against ``i``."""
-    back = [j for j, others in enumerate(sources) if i in others and j not in sources[i]]
-    return [j for j in [*sources[i], *back] if sources[j]]
+@dataclass(frozen=True)
+class _Budget:
+    """What fits into memory."""
+
+    photos: int
+    """Maps kept at a time: a photo and those that it is compared with."""
+    points: int
+
+    @classmethod
+    def of(cls, memory: int | None, pixels: int) -> _Budget:
+        """Half of what is left goes to the maps, half to the points, up to what is useful."""
+        per_photo = max(1, pixels) * _BYTES_PER_KEPT_PIXEL
+        maps, points = _CACHE_BYTES, _MOST_POINTS * _BYTES_PER_POINT
+        if memory is not None:
+            left = max(0, memory - _BASE_BYTES - pixels * _BYTES_PER_PIXEL)
+            maps = min(maps, left // 2)
+            points = min(points, left - maps)
+        # Fewer than three other photos can't confirm a point.
+        return cls(max(4, maps // per_photo), max(100_000, points // _BYTES_PER_POINT))
 
 
-def _closest_first(
-    views: Sequence[View], sources: Sequence[Sequence[int]], loader: _Loader
-) -> list[int]:
-    """The matched photos by the size of their pixels on the scene, smallest first."""
-    sizes = {}
-    for i in range(len(views)):
-        if sources[i]:
-            view, depth, _ = loader.get(i)
-            known = depth[::4, ::4]
-            known = known[known > 0]
-            focal = np.sqrt(view.K[0, 0] * view.K[1, 1])
-            sizes[i] = float(np.median(known) / focal) if len(known) else np.inf
-    return sorted(sizes, key=lambda i: (sizes[i], i))
+@dataclass(frozen=True)
+class _Maps:
+    """A photo's maps and camera as the kernel takes them."""
+
+    depth: Float32
+    """(H, W); 0 where unknown or doubtful."""
+    normal: Float32
+    """(H, W, 3) camera frame."""
+    confidence: Float32
+    """(H, W)"""
+    K: NDArray[np.float64]
+    pose: NDArray[np.float64]
+    """(3, 4) world to camera."""
+
+    @property
+    def focal(self) -> float:
+        return float(np.sqrt(self.K[0, 0] * self.K[1, 1]))
 
 
-class _Given:
-    """Which pixels of which photos have become points: one bit each."""
+class _Pixels:
+    """A set of pixels of each photo: one bit each."""
 
     def __init__(self) -> None:
         self.bits: dict[int, tuple[NDArray[np.uint8], tuple[int, ...]]] = {}
 
-    def set(self, i: int, kept: NDArray[np.bool_]) -> None:
-        self.bits[i] = np.packbits(kept), kept.shape
+    def set(self, i: int, pixels: Bools) -> None:
+        self.bits[i] = np.packbits(pixels), pixels.shape
 
     def get(self, i: int) -> NDArray[np.uint8]:
         """(H, W), or an empty array when the photo has not been visited."""
@@ -115,61 +248,32 @@ class _Given:
 
 
 class _Loader:
-    """Depth and normal maps of the most recently used photos."""
+    """The maps of the most recently used photos."""
 
-    def __init__(self, views: Sequence[View], folder: Path, kind: str, confidence: float) -> None:
+    def __init__(
+        self, views: Sequence[View], folder: Path, kind: str, confidence: float, most: int
+    ) -> None:
         self.views, self.folder, self.kind, self.confidence = views, folder, kind, confidence
-        self.items: OrderedDict[int, tuple[View, Float32, Float32]] = OrderedDict()
+        self.most = most
+        self.items: OrderedDict[int, _Maps] = OrderedDict()
 
-    def get(self, i: int) -> tuple[View, Float32, Float32]:
+    def get(self, i: int) -> _Maps:
         if i in self.items:
             self.items.move_to_end(i)
             return self.items[i]
+        while len(self.items) >= self.most:
+            self.items.popitem(last=False)
+        self.items[i] = self.read(i)
+        return self.items[i]
+
+    def read(self, i: int) -> _Maps:
         name = self.views[i].name
         depth = read_map(map_path(self.folder, "depth", name, self.kind))
         normal = read_map(map_path(self.folder, "normal", name, self.kind))
         # COLMAP writes no confidence: its own filters have already been applied.
-        confidence = map_path(self.folder, "confidence", name, self.kind)
-        if confidence.exists():
-            depth = np.where(read_map(confidence) >= self.confidence, depth, np.float32(0))
+        path = map_path(self.folder, "confidence", name, self.kind)
+        confidence = read_map(path) if path.exists() else np.ones_like(depth)
+        depth[confidence < self.confidence] = 0
         view = self.views[i].resized(depth.shape[1], depth.shape[0])
-        self.items[i] = view, depth, normal
-        if len(self.items) > _CACHED_MAPS:
-            self.items.popitem(last=False)
-        return self.items[i]
-
-
-def _pose(view: View) -> NDArray[np.float64]:
-    return np.ascontiguousarray(np.column_stack([view.R, view.t]))
-
-
-def _fuse_one(
-    i: int,
-    full: View,
-    others: Sequence[int],
-    loader: _Loader,
-    given: _Given,
-    limits: FusionLimits,
-    threads: int,
-) -> tuple[NDArray[Any], ...]:
-    view, depth, normal = loader.get(i)
-    loaded = [loader.get(j) for j in others]
-    agree, conflict, carried = (np.empty(depth.shape, np.uint8) for _ in range(3))
-    points, normals = (
-        np.empty((*depth.shape, 3), np.float32),
-        np.empty((*depth.shape, 3), np.float32),
-    )
-    compare_maps(
-        depth, normal, np.ascontiguousarray(view.K), _pose(view),
-        [d for _, d, _ in loaded], [n for _, _, n in loaded],
-        [np.ascontiguousarray(v.K) for v, _, _ in loaded], [_pose(v) for v, _, _ in loaded],
-        [given.get(j) for j in others], limits.max_pixels, limits.max_depth,
-        float(np.cos(np.radians(limits.max_angle))), threads,
-        agree, conflict, carried, points, normals,
-    )  # fmt: skip
-    trusted = (agree >= limits.min_agree) & (agree > limits.agree_per_conflict * conflict)
-    keep = trusted & (carried == 0)
-    given.set(i, keep)
-    colors = full.resized(depth.shape[1], depth.shape[0]).read()
-    radii = depth[keep] / np.float32(np.sqrt(view.K[0, 0] * view.K[1, 1]))
-    return points[keep], normals[keep], colors[keep], radii, agree[keep].astype(np.uint16) + 1
+        pose = np.ascontiguousarray(np.column_stack([view.R, view.t]))
+        return _Maps(depth, normal, confidence, np.ascontiguousarray(view.K), pose)

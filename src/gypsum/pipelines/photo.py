@@ -141,16 +141,21 @@ def fuse_depth(context: StageContext) -> None:
     """One cloud of all the depth maps."""
     from gypsum.dense import fuse
     from gypsum.formats.ply import write_cloud
+    from gypsum.formats.visibility import visibility_path, write_visibility
 
     views = _views(context)
     cloud = fuse(
         views,
         [neighborhood.sources for neighborhood in _neighborhoods(context, views)],
         context.inputs["depth"],
+        memory=context.memory,
         threads=context.threads,
         progress=context.progress,
     )
-    write_cloud(context.folder / "cloud.ply", cloud)
+    path = context.folder / "cloud.ply"
+    write_cloud(path, cloud)
+    if cloud.views is not None:
+        write_visibility(visibility_path(path), cloud.views)
     context.facts["points"] = len(cloud)
 
 
@@ -350,6 +355,7 @@ PHOTO_SCAN = Pipeline(
             needs=("undistort", "depth"),
             settings=("depth_photos",),
             publishes=("cloud.ply",),
+            version=2,
             cost=15,
         ),
         Stage(

@@ -1,7 +1,7 @@
 """The nouns: what stages take and give."""
 
 from gypsum.scene.capture import Capture, PhotoFile, SkippedPhoto
-from gypsum.scene.cloud import PointCloud
+from gypsum.scene.cloud import PointCloud, ViewLists
 from gypsum.scene.mesh import Material, Mesh, TexturedMesh
 from gypsum.scene.progress import Progress, no_progress
 from gypsum.scene.sparse import Camera, Photo, SparseModel
@@ -20,5 +20,6 @@ __all__ = [
     "SparseModel",
     "TexturedMesh",
     "View",
+    "ViewLists",
     "no_progress",
 ]
