@@ -125,10 +125,8 @@ class SparseModel:
     @classmethod
     def read(cls, folder: Path) -> SparseModel:
         """Read ``cameras.bin``, ``images.bin`` and ``points3D.bin``."""
-        with (folder / "cameras.bin").open("rb") as file:
-            cameras = _read_cameras(file)
-        with (folder / "images.bin").open("rb") as file:
-            photos = _read_photos(file)
+        cameras = read_cameras(folder / "cameras.bin")
+        photos = read_photos(folder / "images.bin")
         with (folder / "points3D.bin").open("rb") as file:
             return cls(cameras, photos, *_read_points(file))
 
@@ -164,6 +162,18 @@ class SparseModel:
                     np.asarray(self.tracks[i], "<u4") if self.tracks else np.empty((0, 2), "<u4")
                 )
                 file.write(struct.pack("<Q", len(track)) + track.tobytes())
+
+
+def read_cameras(path: Path) -> dict[int, Camera]:
+    """The cameras of a ``cameras.bin`` by their ids."""
+    with path.open("rb") as file:
+        return _read_cameras(file)
+
+
+def read_photos(path: Path) -> dict[int, Photo]:
+    """The photos of an ``images.bin`` by their ids."""
+    with path.open("rb") as file:
+        return _read_photos(file)
 
 
 def rotation(q: Float64) -> Float64:
