@@ -34,17 +34,32 @@ _STEPS = 2**POSITION_BITS - 1
 
 def draco(parts: list[Part], buffer: BufferBuilder) -> Geometry:
     """Edgebreaker connectivity and predicted attributes; vertices come in another order."""
-    primitives = [_draco_primitive(part, index, buffer) for index, part in enumerate(parts)]
+    held = [attributes_of(part) for part in parts]
+    positions = np.vstack([attributes["POSITION"] for attributes in held])
+    low = positions.min(axis=0)
+    # The same for all parts, so that they meet without gaps.
+    box = (low, float((positions.max(axis=0) - low).max()) or 1.0)
+    primitives = [
+        _draco_primitive(part, attributes, box, index, buffer)
+        for index, (part, attributes) in enumerate(zip(parts, held, strict=True))
+    ]
     return Geometry(primitives, extensions=(DRACO,))
 
 
-def _draco_primitive(part: Part, material: int, buffer: BufferBuilder) -> Json:
-    attributes = attributes_of(part)
+def _draco_primitive(
+    part: Part,
+    attributes: dict[str, NDArray[Any]],
+    box: tuple[NDArray[np.float32], float],
+    material: int,
+    buffer: BufferBuilder,
+) -> Json:
     uvs, colors = attributes.get("TEXCOORD_0"), attributes.get("COLOR_0")
     data = DracoPy.encode(
         attributes["POSITION"],
         faces=part.faces.astype(np.uint32),
         quantization_bits=POSITION_BITS,
+        quantization_range=box[1],
+        quantization_origin=box[0],
         compression_level=_DRACO_LEVEL,
         tex_coord=None if uvs is None else uvs.astype(np.float64),
         normals=attributes["NORMAL"].astype(np.float64),

@@ -1,8 +1,9 @@
-"""Wavefront OBJ with its material file: Y up, as Blender and most other readers take it."""
+"""Writing OBJ."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,8 @@ _ROWS_AT_ONCE = 50_000
 
 def obj(path: Path, model: TexturedMesh, options: WriteOptions) -> dict[Path, bytes]:
     """The geometry, its materials and their textures; vertices stay shared across seams."""
-    maps, files = encode_beside(path, model, options.textures)
+    known = tuple(replace(material, occlusion=None) for material in model.materials)
+    maps, files = encode_beside(path, replace(model, materials=known), options.textures)
     library, names = companion(path, ".mtl"), plain_names(model.materials)
     lines = [
         f"# Gypsum {__version__}; Y up, metres",
@@ -73,17 +75,13 @@ def _material(name: str, material: Material, textures: dict[str, Path]) -> list[
         f"newmtl {name}",
         f"Ka 0 0 0\nKd {red:.6g} {green:.6g} {blue:.6g}\nKs 0 0 0\nNs 0\nd 1\nillum 1\nPr 1\nPm 0",
     ]
-    for kind, keywords in _KEYWORDS.items():
-        if kind in textures:
-            lines += [f"{keyword} {textures[kind].name}" for keyword in keywords]
-    return lines
+    return lines + [f"{_KEYWORDS[kind]} {file.name}" for kind, file in textures.items()]
 
 
 _KEYWORDS = {
-    "base_color": ("map_Kd",),
-    # The PBR extension's word for normal maps, and Blender's.
-    "normal": ("norm", "map_Bump -bm 1"),
-    "occlusion": ("map_ao",),
-    "roughness": ("map_Pr",),
+    "base_color": "map_Kd",
+    # Not map_Bump: it stands for heights, and Blender, which takes it for normals, for sRGB.
+    "normal": "norm",
+    "roughness": "map_Pr",
 }
-"""Of the material file, for each texture."""
+"""Of the material file, for each texture that it knows: the PBR extension's words."""
