@@ -22,7 +22,7 @@ struct Box {
   std::size_t area() const { return static_cast<std::size_t>(std::max(0, width())) * std::max(0, y1 - y0); }
 };
 
-Box chart_box(const Charts& charts, std::size_t chart, int margin, int size) {
+Box chart_box(const Charts& charts, std::size_t chart, int margin, Sheet sheet) {
   float left = 1e30f, top = 1e30f, right = -1e30f, bottom = -1e30f;
   for (std::int64_t i = charts.first[chart]; i < charts.first[chart + 1]; ++i) {
     for (int k = 0; k < 3; ++k) {
@@ -31,9 +31,12 @@ Box chart_box(const Charts& charts, std::size_t chart, int margin, int size) {
       top = std::min(top, p[1]), bottom = std::max(bottom, p[1]);
     }
   }
-  const auto clip = [&](float v) { return static_cast<int>(std::clamp(v, 0.0f, static_cast<float>(size))); };
-  return {clip(std::floor(left) - margin), clip(std::floor(top) - margin),
-          clip(std::ceil(right) + margin), clip(std::ceil(bottom) + margin)};
+  const auto clip = [](float v, int limit) {
+    return static_cast<int>(std::clamp(v, 0.0f, static_cast<float>(limit)));
+  };
+  return {clip(std::floor(left) - margin, sheet.width), clip(std::floor(top) - margin, sheet.height),
+          clip(std::ceil(right) + margin, sheet.width),
+          clip(std::ceil(bottom) + margin, sheet.height)};
 }
 
 float segment_distance2(const float* a, const float* b, float x, float y) {
@@ -47,9 +50,9 @@ float segment_distance2(const float* a, const float* b, float x, float y) {
 
 std::int32_t face_of(std::int32_t owner) { return owner >= 0 ? owner : -2 - owner; }
 
-void draw_chart(const Charts& charts, const std::uint8_t* border, std::size_t chart, int size,
+void draw_chart(const Charts& charts, const std::uint8_t* border, std::size_t chart, Sheet sheet,
                 int padding, std::int32_t* owners) {
-  const Box box = chart_box(charts, chart, padding, size);
+  const Box box = chart_box(charts, chart, padding, sheet);
   // A texel centre is padding when it is nearer than this to the chart: its box reaches into it.
   const float reach = static_cast<float>(padding);
   std::vector<float> nearest(box.area(), reach * reach);
@@ -59,11 +62,11 @@ void draw_chart(const Charts& charts, const std::uint8_t* border, std::size_t ch
     const float* b = charts.uvs + 2 * charts.uv_faces[3 * f + 1];
     const float* c = charts.uvs + 2 * charts.uv_faces[3 * f + 2];
     const Barycentric map(a, b, c);
-    const Bounds bounds(a, b, c, border[f] ? reach : 0, size, size);
+    const Bounds bounds(a, b, c, border[f] ? reach : 0, sheet.width, sheet.height);
     for (int y = bounds.y0; y < bounds.y1; ++y) {
       for (int x = bounds.x0; x < bounds.x1; ++x) {
         float& best = nearest[static_cast<std::size_t>(y - box.y0) * box.width() + (x - box.x0)];
-        std::int32_t& owner = owners[static_cast<std::size_t>(y) * size + x];
+        std::int32_t& owner = owners[static_cast<std::size_t>(y) * sheet.width + x];
         if (best < 0) continue;
         const float px = x + 0.5f, py = y + 0.5f;
         if (map.area2 != 0 && inside(map.at(px, py))) {
@@ -80,15 +83,37 @@ void draw_chart(const Charts& charts, const std::uint8_t* border, std::size_t ch
   }
 }
 
-// Weights of a face's corners at a texel; in the padding they reach a little beyond the triangle.
+// Weights of a face's corners at a texel; in the padding, those of the rim nearby: beyond the rim
+// the photo may show something else.
 std::array<double, 3> weights_at(const float* uvs, const std::int32_t* face, double x, double y) {
   const Barycentric map(uvs + 2 * face[0], uvs + 2 * face[1], uvs + 2 * face[2]);
   auto w = map.at(x, y);
-  // A sliver would throw its padding far away: fall back to its nearest corner mix.
   double sum = 0;
-  for (double& v : w) v = std::clamp(v, -1.0, 2.0), sum += v;
-  for (double& v : w) v = std::abs(sum) > 1e-9 ? v / sum : 1.0 / 3;
+  for (double& v : w) v = std::max(v, 0.0), sum += v;
+  for (double& v : w) v = sum > 1e-9 ? v / sum : 1.0 / 3;
   return w;
+}
+
+// What one photo gives to one texel.
+struct Share {
+  float weight = 1;
+  std::array<float, 3> offset{};
+};
+
+Share share_of(const Mixing& mixing, const Charts& charts, const std::int32_t* vertices,
+               std::int32_t face, double x, double y) {
+  Share share{0, {}};
+  bool any = false;
+  for (int k = 0; k < 3; ++k) any = any || mixing.weights[vertices[k]] > 0;
+  if (!any) return share;
+  const auto w = weights_at(charts.uvs, charts.uv_faces + 3 * static_cast<std::size_t>(face), x, y);
+  for (int k = 0; k < 3; ++k) {
+    const auto at = static_cast<std::size_t>(vertices[k]);
+    const float part = static_cast<float>(w[k]);
+    share.weight += part * mixing.weights[at];
+    for (int c = 0; c < 3; ++c) share.offset[c] += part * mixing.offsets[3 * at + c];
+  }
+  return share;
 }
 
 // Colours of the photo, sRGB-encoded 0 to 1.
@@ -155,20 +180,20 @@ float curve_at(const float* curve, float v) {
 
 }  // namespace
 
-void draw_owners(const Charts& charts, const std::uint8_t* border, int size, int padding,
+void draw_owners(const Charts& charts, const std::uint8_t* border, Sheet sheet, int padding,
                  int threads, std::int32_t* owners) {
-  std::fill_n(owners, static_cast<std::size_t>(size) * size, -1);
+  std::fill_n(owners, static_cast<std::size_t>(sheet.width) * sheet.height, -1);
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
   for (std::size_t c = 0; c < charts.count; ++c) {
-    draw_chart(charts, border, c, size, padding, owners);
+    draw_chart(charts, border, c, sheet, padding, owners);
   }
 }
 
 void paint_charts(const Charts& charts, const std::int64_t* chosen, std::size_t chosen_count,
                   const std::int32_t* owners, const std::int32_t* faces, const float* camera_points,
                   const Pinhole& camera, const std::uint8_t* rgb, int width, int height,
-                  const float* curves, int samples, int size, int padding, int threads,
-                  std::int16_t* atlas) {
+                  const float* curves, const Mixing* mixing, int samples, Sheet sheet, int padding,
+                  int threads, std::int16_t* atlas) {
   const Sampler photo(rgb, width, height);
   std::vector<std::uint8_t> mine;  // faces of the chart at hand
   std::int32_t face_count = 0;
@@ -181,15 +206,18 @@ void paint_charts(const Charts& charts, const std::int64_t* chosen, std::size_t 
     for (std::int64_t i = charts.first[chart]; i < charts.first[chart + 1]; ++i) {
       mine[charts.order[i]] = 1;
     }
-    const Box box = chart_box(charts, chart, padding, size);
+    const Box box = chart_box(charts, chart, padding, sheet);
     // Waking threads for a small chart costs more than painting it.
 #pragma omp parallel for schedule(dynamic, 16) num_threads(threads) if (box.area() > kSmall)
     for (int y = box.y0; y < box.y1; ++y) {
       for (int x = box.x0; x < box.x1; ++x) {
-        const std::size_t at = static_cast<std::size_t>(y) * size + x;
+        const std::size_t at = static_cast<std::size_t>(y) * sheet.width + x;
         if (owners[at] == -1) continue;
         const std::int32_t f = face_of(owners[at]);
         if (!mine[f]) continue;
+        const Share share = mixing ? share_of(*mixing, charts, faces + 3 * f, f, x + 0.5, y + 0.5)
+                                   : Share{};
+        if (share.weight <= 0) continue;
         const auto pixel = [&](double u, double v) {
           const auto w = weights_at(charts.uvs, charts.uv_faces + 3 * f, u, v);
           double p[3] = {0, 0, 0};
@@ -212,10 +240,14 @@ void paint_charts(const Charts& charts, const std::int64_t* chosen, std::size_t 
               for (int c = 0; c < 3; ++c) color[c] += part[c];
             }
           }
-          const float share = 1.0f / static_cast<float>(samples * samples);
-          for (float& v : color) v = linear_to_srgb(v * share);
+          const float part = 1.0f / static_cast<float>(samples * samples);
+          for (float& v : color) v = linear_to_srgb(v * part);
         }
-        for (int c = 0; c < 3; ++c) atlas[3 * at + c] = fixed(curve_at(curves + kCurve * c, color[c]));
+        for (int c = 0; c < 3; ++c) {
+          const float v = curve_at(curves + kCurve * c, color[c]) + share.offset[c];
+          const float before = mixing ? atlas[3 * at + c] / kOne : 0;
+          atlas[3 * at + c] = fixed(before + share.weight * v);
+        }
       }
     }
     for (std::int64_t i = charts.first[chart]; i < charts.first[chart + 1]; ++i) {
@@ -225,11 +257,11 @@ void paint_charts(const Charts& charts, const std::int64_t* chosen, std::size_t 
 }
 
 void add_colors(const float* uvs, const std::int32_t* uv_faces, const std::int32_t* owners,
-                const float* colors, int size, int threads, std::int16_t* atlas) {
+                const float* colors, Sheet sheet, int threads, std::int16_t* atlas) {
 #pragma omp parallel for schedule(dynamic, 16) num_threads(threads)
-  for (int y = 0; y < size; ++y) {
-    for (int x = 0; x < size; ++x) {
-      const std::size_t at = static_cast<std::size_t>(y) * size + x;
+  for (int y = 0; y < sheet.height; ++y) {
+    for (int x = 0; x < sheet.width; ++x) {
+      const std::size_t at = static_cast<std::size_t>(y) * sheet.width + x;
       if (owners[at] == -1) continue;
       const std::int32_t* face = uv_faces + 3 * static_cast<std::size_t>(face_of(owners[at]));
       const auto w = weights_at(uvs, face, x + 0.5, y + 0.5);
@@ -242,8 +274,8 @@ void add_colors(const float* uvs, const std::int32_t* uv_faces, const std::int32
   }
 }
 
-void sample_atlas(const std::int16_t* atlas, int size, const float* positions, std::size_t count,
-                  int threads, float* colors) {
+void sample_atlas(const std::int16_t* atlas, Sheet sheet, const float* positions,
+                  std::size_t count, int threads, float* colors) {
 #pragma omp parallel for schedule(static) num_threads(threads)
   for (std::size_t i = 0; i < count; ++i) {
     const float fx = positions[2 * i] - 0.5f, fy = positions[2 * i + 1] - 0.5f;
@@ -251,17 +283,18 @@ void sample_atlas(const std::int16_t* atlas, int size, const float* positions, s
     const float tx = fx - static_cast<float>(ix), ty = fy - static_cast<float>(iy);
     float sum[3] = {0, 0, 0};
     for (int n = 0; n < 4; ++n) {
-      const int x = std::clamp(ix + (n & 1), 0, size - 1), y = std::clamp(iy + (n >> 1), 0, size - 1);
+      const int x = std::clamp(ix + (n & 1), 0, sheet.width - 1);
+      const int y = std::clamp(iy + (n >> 1), 0, sheet.height - 1);
       const float w = ((n & 1) ? tx : 1 - tx) * ((n >> 1) ? ty : 1 - ty);
-      const std::int16_t* p = atlas + 3 * (static_cast<std::size_t>(y) * size + x);
+      const std::int16_t* p = atlas + 3 * (static_cast<std::size_t>(y) * sheet.width + x);
       for (int c = 0; c < 3; ++c) sum[c] += w * p[c];
     }
     for (int c = 0; c < 3; ++c) colors[3 * i + c] = sum[c] / kOne;
   }
 }
 
-void finish_atlas(const std::int16_t* atlas, const std::int32_t* owners, int size, int threads,
-                  std::uint8_t* out) {
+void finish_page(const std::int16_t* atlas, const std::int32_t* owners, int size, int threads,
+                 std::uint8_t* out) {
   struct Level {
     int size;
     std::vector<std::uint8_t> rgb, known;

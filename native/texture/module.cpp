@@ -1,7 +1,9 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/tuple.h>
 
+#include <optional>
 #include <stdexcept>
 #include <tuple>
 
@@ -71,15 +73,19 @@ auto score_faces(const In<std::uint8_t, Picture>& photo, const In<float, Plane>&
   return std::make_tuple(score, color);
 }
 
-std::size_t reject_outliers(const In<std::int64_t, Rows1>& first,
-                            const In<std::int32_t, Rows1>& views, const In<float, Rows3>& colors,
-                            const In<std::int32_t, Rows2>& edges, const InOut<float, Rows1>& score,
-                            int threads) {
-  require(views.shape(0) == colors.shape(0) && views.shape(0) == score.shape(0),
-          "views, colors and score must have equal length");
-  nb::gil_scoped_release release;
-  return tx::reject_outliers(first.data(), views.data(), colors.data(), first.shape(0) - 1,
-                             edges.data(), edges.shape(0), threads, score.data());
+auto find_outliers(const In<std::int64_t, Rows1>& first, const In<std::int32_t, Rows1>& views,
+                   const In<float, Rows3>& colors, const In<std::int32_t, Rows2>& edges,
+                   int threads) {
+  require(views.shape(0) == colors.shape(0), "one colour for each candidate");
+  auto rejected = make<bool>({views.shape(0)});
+  auto doubt = make<float>({views.shape(0)});
+  {
+    nb::gil_scoped_release release;
+    tx::find_outliers(first.data(), views.data(), colors.data(), first.shape(0) - 1, edges.data(),
+                      edges.shape(0), threads, reinterpret_cast<std::uint8_t*>(rejected.data()),
+                      doubt.data());
+  }
+  return std::make_tuple(rejected, doubt);
 }
 
 tx::Potts potts(const In<std::int64_t, Rows1>& first, const In<std::int32_t, Rows1>& labels,
@@ -117,13 +123,13 @@ std::size_t merge_patches(const In<std::int64_t, Rows1>& first,
 }
 
 nb::object pack_charts(const In<float, Corners>& corners, const In<std::int64_t, Rows1>& first,
-                       int size, int cell, int padding) {
+                       int size, int pages, int cell, int padding) {
   const std::size_t charts = first.shape(0) - 1;
   auto out = make<std::int32_t>({charts, 3});
   bool fits = false;
   {
     nb::gil_scoped_release release;
-    fits = tx::pack_charts(corners.data(), first.data(), charts, size, cell, padding,
+    fits = tx::pack_charts(corners.data(), first.data(), charts, size, pages, cell, padding,
                            reinterpret_cast<tx::Placement*>(out.data()));
   }
   return fits ? nb::cast(out) : nb::none();
@@ -135,15 +141,21 @@ tx::Charts charts_of(const In<float, Rows2>& uvs, const In<std::int32_t, Rows3>&
   return {uvs.data(), uv_faces.data(), order.data(), first.data(), first.shape(0) - 1};
 }
 
+template <class T>
+tx::Sheet sheet_of(const nb::ndarray<T, Picture, nb::c_contig, nb::device::cpu>& atlas) {
+  return {static_cast<int>(atlas.shape(1)), static_cast<int>(atlas.shape(0))};
+}
+
 auto draw_owners(const In<float, Rows2>& uvs, const In<std::int32_t, Rows3>& uv_faces,
                  const In<std::int32_t, Rows1>& order, const In<std::int64_t, Rows1>& first,
-                 const In<bool, Rows1>& border, int size, int padding, int threads) {
-  const auto side = static_cast<std::size_t>(size);
-  auto out = make<std::int32_t>({side, side});
+                 const In<bool, Rows1>& border, int width, int height, int padding,
+                 int threads) {
+  auto out = make<std::int32_t>({static_cast<std::size_t>(height), static_cast<std::size_t>(width)});
   {
     nb::gil_scoped_release release;
     tx::draw_owners(charts_of(uvs, uv_faces, order, first),
-                    reinterpret_cast<const std::uint8_t*>(border.data()), size, padding, threads,
+                    reinterpret_cast<const std::uint8_t*>(border.data()), {width, height}, padding,
+                    threads,
                     out.data());
   }
   return out;
@@ -155,15 +167,23 @@ void paint_charts(const In<float, Rows2>& uvs, const In<std::int32_t, Rows3>& uv
                   const In<std::int32_t, Rows3>& faces, const In<float, Rows3>& camera_points,
                   std::tuple<float, float, float, float> intrinsics,
                   const In<std::uint8_t, Picture>& photo, const In<float, nb::shape<3, 4096>>& curves,
+                  std::optional<In<float, Rows1>> weights, std::optional<In<float, Rows3>> offsets,
                   int samples, int padding, const InOut<std::int16_t, Picture>& atlas,
                   int threads) {
+  require(weights.has_value() == offsets.has_value(), "weights and offsets go together");
+  tx::Mixing mixing{};
+  if (weights) {
+    require(weights->shape(0) == camera_points.shape(0) && offsets->shape(0) == weights->shape(0),
+            "one weight and offset for each vertex");
+    mixing = {weights->data(), offsets->data()};
+  }
   nb::gil_scoped_release release;
   const auto [fx, fy, cx, cy] = intrinsics;
   tx::paint_charts(charts_of(uvs, uv_faces, order, first), chosen.data(), chosen.shape(0),
                    owners.data(), faces.data(), camera_points.data(), {fx, fy, cx, cy},
                    photo.data(), static_cast<int>(photo.shape(1)),
-                   static_cast<int>(photo.shape(0)), curves.data(), samples,
-                   static_cast<int>(atlas.shape(0)), padding, threads, atlas.data());
+                   static_cast<int>(photo.shape(0)), curves.data(), weights ? &mixing : nullptr,
+                   samples, sheet_of(atlas), padding, threads, atlas.data());
 }
 
 void add_colors(const In<float, Rows2>& uvs, const In<std::int32_t, Rows3>& uv_faces,
@@ -171,25 +191,26 @@ void add_colors(const In<float, Rows2>& uvs, const In<std::int32_t, Rows3>& uv_f
                 const InOut<std::int16_t, Picture>& atlas, int threads) {
   require(uvs.shape(0) == colors.shape(0), "one colour for each texture coordinate");
   nb::gil_scoped_release release;
-  tx::add_colors(uvs.data(), uv_faces.data(), owners.data(), colors.data(),
-                 static_cast<int>(atlas.shape(0)), threads, atlas.data());
+  tx::add_colors(uvs.data(), uv_faces.data(), owners.data(), colors.data(), sheet_of(atlas),
+                 threads, atlas.data());
 }
 
 auto sample_atlas(const In<std::int16_t, Picture>& atlas, const In<float, Rows2>& positions,
                   int threads) {
   auto out = make<float>({positions.shape(0), 3});
   nb::gil_scoped_release release;
-  tx::sample_atlas(atlas.data(), static_cast<int>(atlas.shape(0)), positions.data(),
-                   positions.shape(0), threads, out.data());
+  tx::sample_atlas(atlas.data(), sheet_of(atlas), positions.data(), positions.shape(0), threads,
+                   out.data());
   return out;
 }
 
-auto finish_atlas(const In<std::int16_t, Picture>& atlas, const In<std::int32_t, Plane>& owners,
-                  int threads) {
+auto finish_page(const In<std::int16_t, Picture>& atlas, const In<std::int32_t, Plane>& owners,
+                 int threads) {
+  require(atlas.shape(0) == atlas.shape(1), "a page is square");
   auto out = make<std::uint8_t>({atlas.shape(0), atlas.shape(1), 3});
   nb::gil_scoped_release release;
-  tx::finish_atlas(atlas.data(), owners.data(), static_cast<int>(atlas.shape(0)), threads,
-                   out.data());
+  tx::finish_page(atlas.data(), owners.data(), static_cast<int>(atlas.shape(0)), threads,
+                  out.data());
   return out;
 }
 
@@ -197,8 +218,17 @@ auto measure_seams(const In<std::int16_t, Picture>& atlas, const In<float, Seams
                    int threads) {
   auto out = make<float>({seams.shape(0), 2, 3});
   nb::gil_scoped_release release;
-  tx::measure_seams(atlas.data(), static_cast<int>(atlas.shape(0)), seams.data(), seams.shape(0),
-                    threads, out.data());
+  tx::measure_seams(atlas.data(), sheet_of(atlas), seams.data(), seams.shape(0), threads,
+                    out.data());
+  return out;
+}
+
+auto seam_contrasts(const In<std::int16_t, Picture>& atlas, const In<float, Seams>& seams,
+                    int threads) {
+  auto out = make<float>({seams.shape(0)});
+  nb::gil_scoped_release release;
+  tx::seam_contrasts(atlas.data(), sheet_of(atlas), seams.data(), seams.shape(0), threads,
+                     out.data());
   return out;
 }
 
@@ -207,7 +237,7 @@ void level_seams(const In<float, Seams>& seams, const In<std::int32_t, Plane>& o
                  const InOut<std::int16_t, Picture>& atlas, int threads) {
   nb::gil_scoped_release release;
   tx::level_seams(seams.data(), seams.shape(0), owners.data(), chart_of_face.data(),
-                  static_cast<int>(atlas.shape(0)), reach, iterations, threads, atlas.data());
+                  sheet_of(atlas), reach, iterations, threads, atlas.data());
 }
 
 double solve_spd(const In<std::int64_t, Rows1>& first, const In<std::int32_t, Rows1>& columns,
@@ -231,25 +261,27 @@ NB_MODULE(_texture, module) {
              arg("height"), arg("threads"));
   module.def("score_faces", &score_faces, arg("photo"), arg("surface"), arg("pixels"),
              arg("depth"), arg("faces"), arg("cosines"), arg("slack"), arg("rim"), arg("threads"));
-  module.def("reject_outliers", &reject_outliers, arg("first"), arg("views"), arg("colors"),
-             arg("edges"), arg("score"), arg("threads"));
+  module.def("find_outliers", &find_outliers, arg("first"), arg("views"), arg("colors"),
+             arg("edges"), arg("threads"));
   module.def("label_faces", &label_faces, arg("first"), arg("labels"), arg("costs"), arg("edges"),
              arg("weights"), arg("order"), arg("iterations"));
   module.def("merge_patches", &merge_patches, arg("first"), arg("labels"), arg("costs"),
              arg("edges"), arg("weights"), arg("patch_cost"), arg("chosen"));
-  module.def("pack_charts", &pack_charts, arg("corners"), arg("first"), arg("size"), arg("cell"),
+  module.def("pack_charts", &pack_charts, arg("corners"), arg("first"), arg("size"), arg("pages"), arg("cell"),
              arg("padding"));
   module.def("draw_owners", &draw_owners, arg("uvs"), arg("uv_faces"), arg("order"), arg("first"),
-             arg("border"), arg("size"), arg("padding"), arg("threads"));
+             arg("border"), arg("width"), arg("height"), arg("padding"), arg("threads"));
   module.def("paint_charts", &paint_charts, arg("uvs"), arg("uv_faces"), arg("order"),
              arg("first"), arg("chosen"), arg("owners"), arg("faces"), arg("camera_points"),
-             arg("intrinsics"), arg("photo"), arg("curves"), arg("samples"), arg("padding"),
+             arg("intrinsics"), arg("photo"), arg("curves"), arg("weights").none(),
+             arg("offsets").none(), arg("samples"), arg("padding"),
              arg("atlas"), arg("threads"));
   module.def("add_colors", &add_colors, arg("uvs"), arg("uv_faces"), arg("owners"), arg("colors"),
              arg("atlas"), arg("threads"));
   module.def("sample_atlas", &sample_atlas, arg("atlas"), arg("positions"), arg("threads"));
-  module.def("finish_atlas", &finish_atlas, arg("atlas"), arg("owners"), arg("threads"));
+  module.def("finish_page", &finish_page, arg("atlas"), arg("owners"), arg("threads"));
   module.def("measure_seams", &measure_seams, arg("atlas"), arg("seams"), arg("threads"));
+  module.def("seam_contrasts", &seam_contrasts, arg("atlas"), arg("seams"), arg("threads"));
   module.def("level_seams", &level_seams, arg("seams"), arg("owners"), arg("chart_of_face"),
              arg("reach"), arg("iterations"), arg("atlas"), arg("threads"));
   module.def("solve_spd", &solve_spd, arg("first"), arg("columns"), arg("values"), arg("rhs"),

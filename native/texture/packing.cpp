@@ -106,20 +106,21 @@ Shape cover(const float* corners, std::size_t faces, int cell, int padding) {
 // The occupied cells of the atlas, one bit each, and where a shape fits.
 class Grid {
  public:
-  explicit Grid(int cells)
-      : cells_(cells), words_((cells + 63) / 64), bits_(static_cast<std::size_t>(cells) * words_),
-        taken_(words_), spread_(words_) {}
+  Grid(int cells, int pages)
+      : cells_(cells), rows_(cells * pages), words_((cells + 63) / 64),
+        bits_(static_cast<std::size_t>(rows_) * words_), taken_(words_), spread_(words_) {}
 
   struct Spot {
     int x = -1, y = -1;
   };
 
-  int cells() const { return cells_; }
+  int rows() const { return rows_; }
 
-  // The first row, then the leftmost place, that keeps the shape above row `limit`.
+  // The first row, then the leftmost place, that keeps the shape above row `limit` and on a page.
   Spot find(const Shape& shape, int limit) {
-    if (shape.columns > cells_) return {};
-    for (int y = 0; y <= std::min(limit, cells_) - shape.rows; ++y) {
+    if (shape.columns > cells_ || shape.rows > cells_) return {};
+    for (int y = 0; y <= std::min(limit, rows_) - shape.rows; ++y) {
+      if (y / cells_ != (y + shape.rows - 1) / cells_) continue;  // no shape crosses a page's end
       const int x = leftmost(shape, y);
       if (x >= 0) return {x, y};
     }
@@ -173,7 +174,7 @@ class Grid {
     return -1;
   }
 
-  int cells_, words_;
+  int cells_, rows_, words_;
   std::vector<Word> bits_;
   std::vector<Word> taken_, spread_;  // scratch of leftmost()
 };
@@ -181,7 +182,7 @@ class Grid {
 }  // namespace
 
 bool pack_charts(const float* corners, const std::int64_t* first, std::size_t chart_count,
-                 int size, int cell, int padding, Placement* out) {
+                 int size, int pages, int cell, int padding, Placement* out) {
   std::vector<Shape> shapes(chart_count);
   for (std::size_t c = 0; c < chart_count; ++c) {
     shapes[c] = cover(corners + 6 * first[c], static_cast<std::size_t>(first[c + 1] - first[c]),
@@ -192,11 +193,11 @@ bool pack_charts(const float* corners, const std::int64_t* first, std::size_t ch
   const auto bulk = [&](std::size_t c) { return shapes[c].columns + shapes[c].rows; };
   std::stable_sort(order.begin(), order.end(),
                    [&](std::size_t a, std::size_t b) { return bulk(a) > bulk(b); });
-  Grid grid(size / cell);
+  Grid grid(size / cell, pages);
   for (const std::size_t c : order) {
     Shape shape = std::move(shapes[c]), best;
     Grid::Spot spot;
-    int lowest = grid.cells() + 1;
+    int lowest = grid.rows() + 1;
     for (int turns = 0; turns < 4; ++turns) {
       const Grid::Spot found = grid.find(shape, lowest - 1);
       if (found.x >= 0) {
@@ -213,7 +214,8 @@ bool pack_charts(const float* corners, const std::int64_t* first, std::size_t ch
     const bool right = out[c].turns == 1 || out[c].turns == 2;
     const bool bottom = out[c].turns == 2 || out[c].turns == 3;
     out[c].x = spot.x * cell + (right ? best.columns * cell - padding : padding);
-    out[c].y = spot.y * cell + (bottom ? best.rows * cell - padding : padding);
+    const int top = spot.y / (size / cell) * size + spot.y % (size / cell) * cell;
+    out[c].y = top + (bottom ? best.rows * cell - padding : padding);
   }
   return true;
 }

@@ -35,16 +35,16 @@ class Seam {
   const float* p_;
 };
 
-std::array<float, 3> color_at(const std::int16_t* atlas, int size, Point p) {
+std::array<float, 3> color_at(const std::int16_t* atlas, Sheet sheet, Point p) {
   std::array<float, 3> color{};
-  sample_atlas(atlas, size, &p.x, 1, 1, color.data());
+  sample_atlas(atlas, sheet, &p.x, 1, 1, color.data());
   return color;
 }
 
-std::size_t texel_at(Point p, int size) {
-  const int x = std::clamp(static_cast<int>(p.x), 0, size - 1);
-  const int y = std::clamp(static_cast<int>(p.y), 0, size - 1);
-  return static_cast<std::size_t>(y) * size + x;
+std::size_t texel_at(Point p, Sheet sheet) {
+  const int x = std::clamp(static_cast<int>(p.x), 0, sheet.width - 1);
+  const int y = std::clamp(static_cast<int>(p.y), 0, sheet.height - 1);
+  return static_cast<std::size_t>(y) * sheet.width + x;
 }
 
 // How a texel at a seam has to change to meet the other side half way.
@@ -60,7 +60,7 @@ std::int32_t chart_at(std::int32_t owner, const std::int32_t* chart_of_face) {
 
 std::vector<Wish> collect_wishes(const float* seams, std::size_t seam_count,
                                  const std::int16_t* atlas, const std::int32_t* owners,
-                                 const std::int32_t* chart_of_face, int size) {
+                                 const std::int32_t* chart_of_face, Sheet sheet) {
   std::vector<Wish> wishes;
   for (std::size_t e = 0; e < seam_count; ++e) {
     const Seam seam(seams + 8 * e);
@@ -68,9 +68,9 @@ std::vector<Wish> collect_wishes(const float* seams, std::size_t seam_count,
     for (int i = 0; i < count; ++i) {
       const float t = static_cast<float>(i) / static_cast<float>(count - 1);
       const Point p[2] = {seam.at(0, t), seam.at(1, t)};
-      const auto a = color_at(atlas, size, p[0]), b = color_at(atlas, size, p[1]);
+      const auto a = color_at(atlas, sheet, p[0]), b = color_at(atlas, sheet, p[1]);
       for (int side = 0; side < 2; ++side) {
-        const std::size_t texel = texel_at(p[side], size);
+        const std::size_t texel = texel_at(p[side], sheet);
         Wish wish{chart_at(owners[texel], chart_of_face), static_cast<std::int32_t>(texel), {}};
         if (wish.chart < 0) continue;
         for (int c = 0; c < 3; ++c) wish.change[c] = 0.5f * (side == 0 ? b[c] - a[c] : a[c] - b[c]);
@@ -100,15 +100,16 @@ std::vector<Wish> collect_wishes(const float* seams, std::size_t seam_count,
 class Strip {
  public:
   Strip(const Wish* wishes, std::size_t count, const std::int32_t* owners,
-        const std::int32_t* chart_of_face, int size, int reach)
+        const std::int32_t* chart_of_face, Sheet sheet, int reach)
       : fixed_(count) {
     const std::int32_t chart = wishes[0].chart;
     for (std::size_t i = 0; i < count; ++i) add(wishes[i].texel, 0, wishes[i].change);
     for (std::size_t i = 0; i < texels_.size(); ++i) {
       const std::int32_t texel = texels_[i];
-      const int x = texel % size, y = texel / size;
-      const std::int32_t around[4] = {x > 0 ? texel - 1 : -1, x + 1 < size ? texel + 1 : -1,
-                                      y > 0 ? texel - size : -1, y + 1 < size ? texel + size : -1};
+      const int x = texel % sheet.width, y = texel / sheet.width;
+      const std::int32_t around[4] = {x > 0 ? texel - 1 : -1, x + 1 < sheet.width ? texel + 1 : -1,
+                                      y > 0 ? texel - sheet.width : -1,
+                                      y + 1 < sheet.height ? texel + sheet.width : -1};
       const bool grow = layers_[i] + 1 < reach;
       for (int n = 0; n < 4; ++n) {
         std::int32_t near = kOutside;
@@ -200,8 +201,8 @@ class Strip {
 
 }  // namespace
 
-void measure_seams(const std::int16_t* atlas, int size, const float* seams, std::size_t seam_count,
-                   int threads, float* steps) {
+void measure_seams(const std::int16_t* atlas, Sheet sheet, const float* seams,
+                   std::size_t seam_count, int threads, float* steps) {
 #pragma omp parallel for schedule(static) num_threads(threads)
   for (std::size_t e = 0; e < seam_count; ++e) {
     const Seam seam(seams + 8 * e);
@@ -209,7 +210,7 @@ void measure_seams(const std::int16_t* atlas, int size, const float* seams, std:
     double sum[2][3] = {}, weight[2] = {};
     for (int i = 0; i < count; ++i) {
       const float t = static_cast<float>(i) / static_cast<float>(count - 1);
-      const auto a = color_at(atlas, size, seam.at(0, t)), b = color_at(atlas, size, seam.at(1, t));
+      const auto a = color_at(atlas, sheet, seam.at(0, t)), b = color_at(atlas, sheet, seam.at(1, t));
       const float share[2] = {1 - t, t};
       for (int end = 0; end < 2; ++end) {
         weight[end] += share[end];
@@ -224,11 +225,27 @@ void measure_seams(const std::int16_t* atlas, int size, const float* seams, std:
   }
 }
 
+void seam_contrasts(const std::int16_t* atlas, Sheet sheet, const float* seams,
+                    std::size_t seam_count, int threads, float* contrasts) {
+#pragma omp parallel for schedule(static) num_threads(threads)
+  for (std::size_t e = 0; e < seam_count; ++e) {
+    const Seam seam(seams + 8 * e);
+    const int count = seam.samples();
+    double sum = 0;
+    for (int i = 0; i < count; ++i) {
+      const float t = static_cast<float>(i) / static_cast<float>(count - 1);
+      const auto a = color_at(atlas, sheet, seam.at(0, t)), b = color_at(atlas, sheet, seam.at(1, t));
+      for (int c = 0; c < 3; ++c) sum += std::abs(b[c] - a[c]);
+    }
+    contrasts[e] = static_cast<float>(sum / (3 * count));
+  }
+}
+
 void level_seams(const float* seams, std::size_t seam_count, const std::int32_t* owners,
-                 const std::int32_t* chart_of_face, int size, int reach, int iterations,
+                 const std::int32_t* chart_of_face, Sheet sheet, int reach, int iterations,
                  int threads, std::int16_t* atlas) {
   const std::vector<Wish> wishes =
-      collect_wishes(seams, seam_count, atlas, owners, chart_of_face, size);
+      collect_wishes(seams, seam_count, atlas, owners, chart_of_face, sheet);
   std::vector<std::size_t> first;
   for (std::size_t i = 0; i < wishes.size(); ++i) {
     if (i == 0 || wishes[i].chart != wishes[i - 1].chart) first.push_back(i);
@@ -236,7 +253,7 @@ void level_seams(const float* seams, std::size_t seam_count, const std::int32_t*
   first.push_back(wishes.size());
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
   for (std::size_t k = 0; k < first.size() - 1; ++k) {
-    Strip strip(wishes.data() + first[k], first[k + 1] - first[k], owners, chart_of_face, size,
+    Strip strip(wishes.data() + first[k], first[k + 1] - first[k], owners, chart_of_face, sheet,
                 reach);
     strip.relax(iterations);
     strip.apply(atlas);

@@ -45,11 +45,13 @@ void score_faces(const Photo& photo, const float* pixels, const float* depth,
 
 // --- consistency.cpp --------------------------------------------------------------------------
 
-// Lowers the score of photos that show another colour than most: people, occluders, highlights.
-// colors (N, 3) are perceptual (sRGB-encoded, exposure removed). Returns how many were rejected.
-std::size_t reject_outliers(const std::int64_t* first, const std::int32_t* views,
-                            const float* colors, std::size_t face_count, const std::int32_t* edges,
-                            std::size_t edge_count, int threads, float* score);
+// Finds photos that show another colour than most: people, occluders, highlights. Judged twice:
+// face by face, and after averaging over neighbouring faces of the same photo, where the bounds
+// can be tighter. colors (N, 3) are perceptual (sRGB-encoded, exposure removed). `rejected` (N) is
+// 0 or 1, `doubt` (N) the distance from the typical colour in robust standard deviations.
+void find_outliers(const std::int64_t* first, const std::int32_t* views, const float* colors,
+                   std::size_t face_count, const std::int32_t* edges, std::size_t edge_count,
+                   int threads, std::uint8_t* rejected, float* doubt);
 
 // --- labelling.cpp ----------------------------------------------------------------------------
 
@@ -84,11 +86,17 @@ struct Placement {
 
 // Bottom-left packing of irregular charts on a grid of `cell` texels. corners (F, 3, 2) are each
 // chart's own texel coordinates, from (0, 0); faces of chart c are first[c] .. first[c + 1].
-// Charts keep 2 * padding texels between them. False when they don't fit.
+// Charts keep 2 * padding texels between them. The sheet has `pages` squares of `size` texels one
+// below the other, and no chart crosses from one to the next. False when they don't fit.
 bool pack_charts(const float* corners, const std::int64_t* first, std::size_t chart_count,
-                 int size, int cell, int padding, Placement* out);
+                 int size, int pages, int cell, int padding, Placement* out);
 
 // --- atlas.cpp --------------------------------------------------------------------------------
+
+// The picture under work: all pages of the texture, one below the other.
+struct Sheet {
+  int width, height;
+};
 
 struct Charts {
   const float* uvs;              // (T, 2) texels, x right, y down
@@ -99,46 +107,57 @@ struct Charts {
 };
 
 // Which face paints each texel: face when inside, -2 - face in the padding, -1 elsewhere.
-void draw_owners(const Charts& charts, const std::uint8_t* border, int size, int padding,
+void draw_owners(const Charts& charts, const std::uint8_t* border, Sheet sheet, int padding,
                  int threads, std::int32_t* owners);
 
 struct Pinhole {
   float fx, fy, cx, cy;
 };
 
+// How a photo is mixed into the texture, at every vertex of the mesh.
+struct Mixing {
+  const float* weights;  // (V)
+  const float* offsets;  // (V, 3) added to its colours, sRGB-encoded
+};
+
 // Paints the chosen charts from one photo: texel -> point on the face -> pixel (perspective-correct).
 // curves (3, 4096) map sRGB-encoded colour to itself with the photo's gain; `samples` squared
 // sub-samples per texel are averaged in linear light when the photo is finer than the atlas.
+// With `mixing`, colours are added with the photo's weight; without, they replace what was there.
 void paint_charts(const Charts& charts, const std::int64_t* chosen, std::size_t chosen_count,
                   const std::int32_t* owners, const std::int32_t* faces, const float* camera_points,
                   const Pinhole& camera, const std::uint8_t* rgb, int width, int height,
-                  const float* curves, int samples, int size, int padding, int threads,
-                  std::int16_t* atlas);
+                  const float* curves, const Mixing* mixing, int samples, Sheet sheet, int padding,
+                  int threads, std::int16_t* atlas);
 
 // Adds to every painted texel the colour interpolated between its face's corners; colors (T, 3).
 void add_colors(const float* uvs, const std::int32_t* uv_faces, const std::int32_t* owners,
-                const float* colors, int size, int threads, std::int16_t* atlas);
+                const float* colors, Sheet sheet, int threads, std::int16_t* atlas);
 
 // Colours (N, 3) at positions (N, 2) in texels, bilinear.
-void sample_atlas(const std::int16_t* atlas, int size, const float* positions, std::size_t count,
-                  int threads, float* colors);
+void sample_atlas(const std::int16_t* atlas, Sheet sheet, const float* positions,
+                  std::size_t count, int threads, float* colors);
 
-// The finished atlas: rounded to 8 bits, and everything no chart paints filled from around it by
+// One finished page: rounded to 8 bits, and everything no chart paints filled from around it by
 // push and pull, so that mip-maps see no foreign colour.
-void finish_atlas(const std::int16_t* atlas, const std::int32_t* owners, int size, int threads,
-                  std::uint8_t* out);
+void finish_page(const std::int16_t* atlas, const std::int32_t* owners, int size, int threads,
+                 std::uint8_t* out);
 
 // --- seams.cpp --------------------------------------------------------------------------------
 
 // Colour steps along seams (E, 2 sides, 2 ends, 2): mean of side 1 minus side 0 weighted towards
 // each end, as steps (E, 2, 3).
-void measure_seams(const std::int16_t* atlas, int size, const float* seams, std::size_t seam_count,
-                   int threads, float* steps);
+void measure_seams(const std::int16_t* atlas, Sheet sheet, const float* seams,
+                   std::size_t seam_count, int threads, float* steps);
+
+// Mean absolute difference between both sides of each seam, as (E,).
+void seam_contrasts(const std::int16_t* atlas, Sheet sheet, const float* seams,
+                    std::size_t seam_count, int threads, float* contrasts);
 
 // Poisson levelling: the texels at a seam meet half way, and the change fades harmonically over
 // `reach` texels into the chart while the picture's own gradients are kept.
 void level_seams(const float* seams, std::size_t seam_count, const std::int32_t* owners,
-                 const std::int32_t* chart_of_face, int size, int reach, int iterations,
+                 const std::int32_t* chart_of_face, Sheet sheet, int reach, int iterations,
                  int threads, std::int16_t* atlas);
 
 // --- solve.cpp --------------------------------------------------------------------------------

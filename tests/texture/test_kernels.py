@@ -179,28 +179,32 @@ def test_depth_of_a_plane() -> None:
     np.testing.assert_allclose(depth[hit], expected[hit], rtol=1e-4)
 
 
-@given(st.integers(0, 2**32 - 1), st.integers(1, 25), st.sampled_from([1, 2, 4]))
+@given(st.integers(0, 2**32 - 1), st.integers(1, 25), st.sampled_from([1, 2, 4]), st.integers(1, 3))
 @settings(max_examples=40, deadline=None)
-def test_packed_charts_keep_their_distance(seed: int, count: int, cell: int) -> None:
-    """Triangles of random size stay inside the atlas, and their padding never meets."""
+def test_packed_charts_keep_their_distance(seed: int, count: int, cell: int, pages: int) -> None:
+    """Triangles of random size stay inside their page, and their padding never meets."""
     rng = np.random.default_rng(seed)
-    size, padding = 256, 2
+    size, padding = 256 if pages == 1 else 96, 2
     corners = rng.uniform(0, rng.uniform(2, 60, (count, 1, 1)), (count, 3, 2))
     corners -= np.floor(corners.min(axis=1, keepdims=True))
     corners = corners.astype(np.float32)
     first = np.arange(count + 1, dtype=np.int64)
-    places = _texture.pack_charts(corners, first, size, cell, padding)
+    places = _texture.pack_charts(corners, first, size, pages, cell, padding)
     if places is None:
-        assert (corners.max(axis=1).prod(axis=1)).sum() > 0.2 * size**2
+        assert (corners.max(axis=1).prod(axis=1)).sum() > 0.2 * pages * size**2
         return
     x, y, turns = places.T[:, :, None]
     u, v = corners[..., 0], corners[..., 1]
     across = np.choose(turns, [u, -v, -u, v])
     down = np.choose(turns, [v, u, -v, -u])
     uvs = np.stack([x + across, y + down], axis=-1)
-    assert uvs.min() >= padding
-    assert uvs.max() <= size - padding
-    taken = np.zeros((2 * size, 2 * size), np.int64)
+    assert uvs[..., 0].min() >= padding
+    assert uvs[..., 0].max() <= size - padding
+    page = uvs[..., 1].min(axis=1) // size
+    assert page.max() < pages
+    assert np.all(uvs[..., 1].min(axis=1) - page * size >= padding)
+    assert np.all(uvs[..., 1].max(axis=1) - page * size <= size - padding)
+    taken = np.zeros((2 * size * pages, 2 * size), np.int64)
     for triangle in uvs.astype(np.float64):
         left, top = 2 * (np.floor(triangle.min(axis=0)).astype(int) - padding)
         right, bottom = 2 * (np.ceil(triangle.max(axis=0)).astype(int) + padding)
@@ -233,31 +237,37 @@ def test_gaps_are_filled_from_around() -> None:
     owners[40:60, 30:50] = 1
     atlas = np.zeros((size, size, 3), np.int16)
     atlas[owners >= 0] = rng.integers(3000, 6000, ((owners >= 0).sum(), 3))
-    done = _texture.finish_atlas(atlas, owners, 2)
+    done = _texture.finish_page(atlas, owners, 2)
     expected = np.round(atlas[owners >= 0] / _texture.ONE * 255)
     np.testing.assert_allclose(done[owners >= 0], expected, atol=1)
     assert done.min() >= expected.min() - 1
     assert done.max() <= expected.max() + 1
 
 
-def test_outliers_lose_and_neighbours_follow() -> None:
-    """Six photos agree on a row of faces, a seventh shows something else on most of them."""
-    faces, views = 5, 7
-    first = np.arange(faces + 1, dtype=np.int64) * views
-    colors = np.full((faces, views, 3), 0.5, np.float32)
-    colors[:, 6] = 0.9
-    colors[2, 6] = 0.55  # by chance alike, but surrounded by what is rejected
-    score = np.ones(faces * views, np.float32)
-    edges = np.array([[i, i + 1] for i in range(faces - 1)], np.int32)
-    rejected = _texture.reject_outliers(
-        first,
+def votes(colors: np.ndarray) -> np.ndarray:
+    """Which candidates of a row of faces are rejected; colours (F, V, 3), all photos see all."""
+    faces, views = colors.shape[:2]
+    rejected, _ = _texture.find_outliers(
+        np.arange(faces + 1, dtype=np.int64) * views,
         np.tile(np.arange(views, dtype=np.int32), faces),
-        colors.reshape(-1, 3),
-        edges,
-        score,
+        np.ascontiguousarray(colors.reshape(-1, 3), np.float32),
+        np.array([[i, i + 1] for i in range(faces - 1)], np.int32),
         2,
     )
-    assert rejected == faces
-    score = score.reshape(faces, views)
-    assert score[:, 6].max() < 1e-5
-    assert score[:, :6].min() > 0.99
+    return rejected.reshape(faces, views)
+
+
+def test_outliers_lose_and_neighbours_follow() -> None:
+    """Six photos agree on a row of faces, a seventh shows something else on most of them."""
+    colors = np.full((5, 7, 3), 0.5, np.float32)
+    colors[:, 6] = 0.9
+    colors[2, 6] = 0.55  # by chance alike, but surrounded by what is rejected
+    rejected = votes(colors)
+    assert rejected[:, 6].all()
+    assert not rejected[:, :6].any()
+
+
+def test_two_photos_do_not_outvote_each_other() -> None:
+    colors = np.full((5, 2, 3), 0.2)
+    colors[:, 1] = 0.8
+    assert not votes(colors).any()

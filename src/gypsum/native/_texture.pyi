@@ -28,9 +28,9 @@ def score_faces(
     rim: int,
     threads: int,
 ) -> tuple[Float32, Float32]: ...
-def reject_outliers(
-    first: Int64, views: Int32, colors: Float32, edges: Int32, score: Float32, threads: int
-) -> int: ...
+def find_outliers(
+    first: Int64, views: Int32, colors: Float32, edges: Int32, threads: int
+) -> tuple[Bool, Float32]: ...
 def label_faces(
     first: Int64,
     labels: Int32,
@@ -50,7 +50,7 @@ def merge_patches(
     chosen: Int32,
 ) -> int: ...
 def pack_charts(
-    corners: Float32, first: Int64, size: int, cell: int, padding: int
+    corners: Float32, first: Int64, size: int, pages: int, cell: int, padding: int
 ) -> Int32 | None: ...
 def draw_owners(
     uvs: Float32,
@@ -58,7 +58,8 @@ def draw_owners(
     order: Int32,
     first: Int64,
     border: Bool,
-    size: int,
+    width: int,
+    height: int,
     padding: int,
     threads: int,
 ) -> Int32: ...
@@ -74,6 +75,8 @@ def paint_charts(
     intrinsics: tuple[float, float, float, float],
     photo: UInt8,
     curves: Float32,
+    weights: Float32 | None,
+    offsets: Float32 | None,
     samples: int,
     padding: int,
     atlas: Int16,
@@ -83,8 +86,9 @@ def add_colors(
     uvs: Float32, uv_faces: Int32, owners: Int32, colors: Float32, atlas: Int16, threads: int
 ) -> None: ...
 def sample_atlas(atlas: Int16, positions: Float32, threads: int) -> Float32: ...
-def finish_atlas(atlas: Int16, owners: Int32, threads: int) -> UInt8: ...
+def finish_page(atlas: Int16, owners: Int32, threads: int) -> UInt8: ...
 def measure_seams(atlas: Int16, seams: Float32, threads: int) -> Float32: ...
+def seam_contrasts(atlas: Int16, seams: Float32, threads: int) -> Float32: ...
 def level_seams(
     seams: Float32,
     owners: Int32,

@@ -2,7 +2,7 @@
 
 In the family of Waechter, Moehrle, Goesele 2014, "Let There Be Color! Large-Scale Texturing of 3D
 Reconstructions": one photo for each chart, chosen by a labelling of the faces; colours equalised
-between photos, over charts and finally at their seams.
+between photos, over charts and finally at their seams. With ``smoothing``, photos are mixed.
 """
 
 from __future__ import annotations
@@ -11,29 +11,34 @@ import os
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gypsum.errors import InputError, ResourceError
-from gypsum.native import _texture
 from gypsum.scene import Material, Mesh, Progress, TexturedMesh, View, no_progress
+from gypsum.texture.blending import Mix
 from gypsum.texture.candidates import find_candidates, reject_intruders
-from gypsum.texture.charts import Charts, Layout, cut_charts, pack, plane_areas
-from gypsum.texture.color import gain_curves
+from gypsum.texture.canvas import Canvas
+from gypsum.texture.charts import cut_charts, plane_areas
 from gypsum.texture.exposure import estimate_gains
 from gypsum.texture.facts import Clock, TextureFacts
 from gypsum.texture.labelling import UNSEEN, choose_photos
-from gypsum.texture.levelling import Seams, fill_unseen, level_globally, level_locally
-from gypsum.texture.photos import stream
+from gypsum.texture.layout import lay_out
+from gypsum.texture.levelling import (
+    Seams,
+    border_steps,
+    fill_unseen,
+    level_globally,
+    level_locally,
+)
+from gypsum.texture.painting import paint
 from gypsum.texture.topology import Edges, face_areas
 
 SMALLEST, LARGEST = 256, 16384
-"""Sides of an atlas."""
+"""Sides of a texture."""
+MOST_TEXTURES = 64
 BYTES_PER_TEXEL = 16
 """Colour under work (6), owner (4), finished colour (3) and the pyramid that fills gaps."""
 BYTES_PER_FACE = 4000
 """Candidates with their colours, messages of the labelling, the sparse systems."""
-MOST_SAMPLES = 8
-"""Sub-samples of a texel along one side, when photos are finer than the atlas."""
 
 
 def bake_texture(
@@ -41,17 +46,23 @@ def bake_texture(
     views: Sequence[View],
     size: int,
     *,
+    most_textures: int = 1,
+    smoothing: bool = False,
     threads: int = 0,
     memory: int | None = None,
     progress: Progress = no_progress,
 ) -> tuple[TexturedMesh, TextureFacts]:
-    """Paint ``mesh`` from ``views`` into one atlas of ``size`` x ``size`` texels.
+    """Paint ``mesh`` from ``views`` into textures of ``size`` x ``size`` texels.
 
+    A mesh and posed photos are all it takes, wherever they are from. There are as many textures as
+    keep the photos' whole resolution, but at most ``most_textures``. With ``smoothing`` several
+    photos are mixed at every place; without, each place shows the one photo that shows it best.
     Photos are read one after the other. ``threads`` 0 means all cores; ``memory`` is a budget in
     bytes. The result does not depend on the number of threads.
     """
     threads = threads or len(os.sched_getaffinity(0))
-    _check(mesh, views, size, memory)
+    _check(mesh, views, size, most_textures)
+    _check_memory(mesh, views, size, 1, memory)
     clock = Clock()
     with clock.part("visibility"):
         edges = Edges.of(mesh.faces)
@@ -64,36 +75,48 @@ def bake_texture(
     with clock.part("labelling"):
         progress(0.45, "choosing the best photo for every place")
         labels = choose_photos(mesh, candidates, edges)
+    with clock.part("mixing"):
+        mix = Mix(mesh, candidates, gains) if smoothing else None
         del candidates
     with clock.part("packing"):
         progress(0.55, "laying out the texture")
         charts = cut_charts(mesh, views, labels, edges)
-        layout = pack(charts, size, threads)
-        owners = _draw_owners(charts, layout, threads)
+        layout = lay_out(charts, size, most_textures, threads)
+        _check_memory(mesh, views, size, layout.pages, memory)
+        canvas = Canvas.empty(mesh, charts, layout, threads)
     with clock.part("painting"):
-        atlas = np.zeros((size, size, 3), np.int16)
-        _paint(
-            mesh, views, gains, charts, layout, owners, atlas, threads, _part(progress, 0.6, 0.85)
-        )
+        used = paint(canvas, views, gains, mix, _part(progress, 0.6, 0.85))
+        del mix
     with clock.part("levelling"):
         progress(0.85, "removing seams")
         seams = Seams.of(mesh, charts, edges)
-        level_globally(charts, layout, seams, owners, atlas, threads)
-        step = level_locally(charts, layout, seams, owners, atlas, threads)
-    with clock.part("filling"):
-        progress(0.95, "filling what no photo shows")
-        fill_unseen(mesh, charts, layout, edges, owners, atlas, threads)
-        picture = _texture.finish_atlas(atlas, owners, threads)
-    textured = TexturedMesh.of_one(
-        mesh, layout.texture_coordinates(), charts.corner_faces, Material("scan", picture)
+        if not smoothing:
+            level_globally(canvas, seams)
+        fill_unseen(canvas, edges)
+        level_locally(canvas, seams)
+    with clock.part("finishing"):
+        progress(0.95, "filling the room between the pieces")
+        pages = canvas.finished()
+        mean_step, worst_step = border_steps(canvas, seams)
+    materials = tuple(
+        Material("scan" if len(pages) == 1 else f"scan-{number + 1}", page)
+        for number, page in enumerate(pages)
     )
-    used = np.unique(charts.views[charts.views != UNSEEN])
+    textured = TexturedMesh(
+        mesh,
+        layout.texture_coordinates(charts),
+        charts.corner_faces,
+        materials,
+        layout.page[charts.of_face],
+    )
     seen = labels != UNSEEN
     world, texels = face_areas(mesh), plane_areas(layout.uvs, charts.corner_faces)
     facts = TextureFacts(
         size=size,
+        textures=layout.pages,
+        smoothing=smoothing,
         coverage=float(world[seen].sum() / max(float(world.sum()), 1e-30)),
-        atlas_use=float(texels.sum() / size**2),
+        atlas_use=float(texels.sum() / (layout.pages * size**2)),
         charts=len(charts),
         photos_used=len(used),
         photos_given=len(views),
@@ -102,27 +125,37 @@ def bake_texture(
         unseen_faces=int((~seen).sum()),
         rejected=rejected,
         exposure_range=float(np.ptp(np.log2(gains.mean(axis=1)))),
-        seam_step=step,
+        seam_step=mean_step,
+        worst_seam_step=worst_step,
         seconds=clock.seconds,
     )
     progress(1.0, "texture done")
     return textured, facts
 
 
-def _check(mesh: Mesh, views: Sequence[View], size: int, memory: int | None) -> None:
+def _check(mesh: Mesh, views: Sequence[View], size: int, most_textures: int) -> None:
     if not SMALLEST <= size <= LARGEST:
         raise InputError(
             f"A texture of {size}x{size} can't be made: ask for {SMALLEST} to {LARGEST} texels."
         )
+    if not 1 <= most_textures <= MOST_TEXTURES:
+        raise InputError(f"{most_textures} textures can't be made: ask for 1 to {MOST_TEXTURES}.")
     if len(mesh.faces) == 0:
         raise InputError("The mesh has no faces, so there is nothing to paint.")
     if not views:
         raise InputError("There are no posed photos to paint the mesh from.")
+
+
+def _check_memory(
+    mesh: Mesh, views: Sequence[View], size: int, textures: int, memory: int | None
+) -> None:
     largest = max(view.width * view.height for view in views)
-    needed = size**2 * BYTES_PER_TEXEL + len(mesh.faces) * BYTES_PER_FACE + 8 * largest
+    texels = textures * size**2
+    needed = texels * BYTES_PER_TEXEL + len(mesh.faces) * BYTES_PER_FACE + 8 * largest
     if memory is not None and needed > memory:
+        what = "A texture" if textures == 1 else f"{textures} textures"
         raise ResourceError(
-            f"A texture of {size}x{size} needs about {needed / 2**30:.1f} GiB of memory, more than "
+            f"{what} of {size}x{size} needs about {needed / 2**30:.1f} GiB of memory, more than "
             f"the {memory / 2**30:.1f} GiB allowed; ask for a smaller texture or fewer faces."
         )
 
@@ -134,68 +167,3 @@ def _part(progress: Progress, start: float, end: float) -> Progress:
         progress(start + (end - start) * done, doing)
 
     return report
-
-
-def _draw_owners(charts: Charts, layout: Layout, threads: int) -> NDArray[np.int32]:
-    """(S, S) the face that paints each texel."""
-    shared = np.bincount(charts.vertices)[charts.vertices] > 1
-    border = np.logical_or(shared, _open_boundary(charts))
-    touching: NDArray[np.bool_] = np.any(border[charts.corner_faces], axis=1)
-    return _texture.draw_owners(
-        layout.uvs,
-        charts.corner_faces,
-        charts.order,
-        charts.first,
-        touching,
-        layout.size,
-        layout.padding,
-        threads,
-    )
-
-
-def _open_boundary(charts: Charts) -> NDArray[np.bool_]:
-    """(T,) corners on an edge that only one face of the chart has."""
-    ends = np.sort(
-        np.stack([charts.corner_faces, np.roll(charts.corner_faces, -1, axis=1)], axis=2), axis=2
-    ).reshape(-1, 2)
-    key = ends[:, 0].astype(np.int64) << 32 | ends[:, 1].astype(np.int64)
-    _, index, counts = np.unique(key, return_index=True, return_counts=True)
-    open_ = np.zeros(len(charts.corners), bool)
-    open_[ends[index[counts == 1]]] = True
-    return open_
-
-
-def _paint(
-    mesh: Mesh,
-    views: Sequence[View],
-    gains: NDArray[np.float64],
-    charts: Charts,
-    layout: Layout,
-    owners: NDArray[np.int32],
-    atlas: NDArray[np.int16],
-    threads: int,
-    progress: Progress,
-) -> None:
-    """Fill the atlas, photo by photo."""
-    used = np.unique(charts.views[charts.views != UNSEEN])
-    samples = min(MOST_SAMPLES, round(1 / layout.scale))
-    for number, (view, picture) in enumerate(stream([views[index] for index in used])):
-        progress(number / len(used), "painting the texture")
-        K = view.K
-        _texture.paint_charts(
-            layout.uvs,
-            charts.corner_faces,
-            charts.order,
-            charts.first,
-            np.flatnonzero(charts.views == used[number]),
-            owners,
-            mesh.faces,
-            (mesh.vertices.astype(np.float64) @ view.R.T + view.t).astype(np.float32),
-            (float(K[0, 0]), float(K[1, 1]), float(K[0, 2]), float(K[1, 2])),
-            picture,
-            gain_curves(gains[used[number]]),
-            samples,
-            layout.padding,
-            atlas,
-            threads,
-        )

@@ -22,6 +22,9 @@ RIM = 1 / 640
 """Width of the doubtful rim beside an occluding edge, share of the long side: about what a mesh
 from photos is wrong by."""
 
+DOUBT = 0.1
+"""How much a look that differs from the others by one standard deviation loses."""
+
 
 @dataclass(frozen=True)
 class Candidates:
@@ -107,14 +110,20 @@ def _limited(candidates: Candidates) -> Candidates:
 def reject_intruders(
     candidates: Candidates, gains: NDArray[np.float64], edges: Edges, threads: int
 ) -> tuple[Candidates, int]:
-    """Make photos unlikely where they disagree with the others: people, occluders, highlights.
+    """Leave out photos where they disagree with the others: people, occluders, highlights.
 
-    ``gains`` (V, 3) equalise the photos. As Waechter 2014, section 3, but with the median and the
-    median deviation, which a minority can't pull towards itself.
+    ``gains`` (V, 3) equalise the photos. In the spirit of Waechter 2014, section 3, but with the
+    median and the median deviation, which a minority can't pull towards itself, at two scales, and
+    with rejected regions that grow over what is doubtful beside them. A face keeps its photos when
+    all of them would go.
     """
-    scores = candidates.scores.copy()
     even = encoded(candidates.colors * gains[candidates.views])
-    rejected = _texture.reject_outliers(
-        candidates.first, candidates.views, even, edges.faces, scores, threads
+    rejected, doubt = _texture.find_outliers(
+        candidates.first, candidates.views, even, edges.faces, threads
     )
-    return replace(candidates, scores=scores), rejected
+    # Among the accepted, typical looks are preferred.
+    scores = candidates.scores / (1 + DOUBT * doubt**2)
+    faces = candidates.faces
+    lost = np.bincount(faces[~rejected], minlength=len(candidates.counts)) == 0
+    keep = ~rejected | lost[faces]
+    return replace(candidates, scores=scores.astype(np.float32)).select(keep), int((~keep).sum())

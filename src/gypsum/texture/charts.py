@@ -1,34 +1,31 @@
-"""Charts: connected faces painted by one photo, cut out of it, and their places in the atlas."""
+"""Charts: connected faces painted by one photo, cut out of it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
-from gypsum.errors import ReconstructionError
-from gypsum.native import _texture
 from gypsum.scene import Mesh, View
 from gypsum.texture.labelling import UNSEEN
 from gypsum.texture.topology import Edges, face_areas, grouped
 
 UNSEEN_DENSITY = 0.25
 """Resolution of filled-in charts beside that of the others: their colours vary slowly."""
-FINEST = 2.0
-"""Texels for each photo pixel at most. Up to two keep detail that a viewer's bilinear filter and
-the oblique charts would blur (0.1 dB on rendered test views); more would store nothing new."""
-FULLEST = 0.9
-"""Square root of the share of the atlas that charts may cover at best: where the search begins."""
-SHRINK = 0.99
-"""Step of the search for the largest scale that fits."""
-MOST_TRIES = 200
-GRID = 1024
-"""Charts are placed on a grid of this many cells across the atlas."""
+SPLIT_GAIN = 0.08
+"""A chart is cut in two where the boxes around the parts are smaller than its own by this share.
+Both parts show the same photo, so that the cut can't be seen; but they pack better."""
+SPLIT_LEAST = 0.001
+"""Charts smaller than this share of the whole are not cut: they fill the gaps."""
+SPLIT_PLACES = np.linspace(0.1, 0.9, 9)
+"""Where cuts are tried, shares of a chart's length."""
+HULL_POINTS = 4000
+"""Corners that suffice to measure a chart's box."""
 
 
 @dataclass(frozen=True)
@@ -72,12 +69,7 @@ def cut_charts(
     axis = np.abs(normals).argmax(axis=1)
     side = np.take_along_axis(normals, axis[:, None], 1)[:, 0] < 0
     kinds[unseen] = -1 - (2 * axis + side)
-    same = kinds[edges.faces[:, 0]] == kinds[edges.faces[:, 1]]
-    left, right = edges.faces[same].T
-    graph = sparse.coo_matrix(
-        (np.ones(len(left), np.int8), (left, right)), shape=(len(kinds), len(kinds))
-    )
-    count, of_face = connected_components(graph, directed=False)
+    count, of_face = _connected(kinds, edges)
     kind = np.empty(count, np.int32)
     kind[of_face] = kinds
     key = of_face[:, None].astype(np.int64) * len(mesh.vertices) + mesh.faces
@@ -90,7 +82,7 @@ def cut_charts(
     pixels_per_unit = _density(mesh, corners, corner_faces, seen)
     corners[kind[chart] < 0] *= UNSEEN_DENSITY * pixels_per_unit
     order, first = grouped(of_face, count)
-    return Charts(
+    whole = Charts(
         of_face.astype(np.int32),
         np.maximum(kind, UNSEEN),
         corners,
@@ -99,6 +91,99 @@ def cut_charts(
         order,
         first,
     )
+    return _turned(_split(whole, edges))
+
+
+def _connected(kinds: NDArray[np.integer], edges: Edges) -> tuple[int, NDArray[np.int32]]:
+    """Number of connected parts of one kind, and the part of each face (F,)."""
+    same = kinds[edges.faces[:, 0]] == kinds[edges.faces[:, 1]]
+    left, right = edges.faces[same].T
+    graph = sparse.coo_matrix(
+        (np.ones(len(left), np.int8), (left, right)), shape=(len(kinds), len(kinds))
+    )
+    count, part = connected_components(graph, directed=False)
+    return int(count), part.astype(np.int32)
+
+
+def _split(charts: Charts, edges: Edges) -> Charts:
+    """Charts with the large ragged ones cut into parts that fill their boxes better."""
+    areas = plane_areas(charts.corners, charts.corner_faces)
+    least = SPLIT_LEAST * areas.sum()
+    piece = charts.of_face.astype(np.int64)
+    count = len(charts)
+    for chart in np.flatnonzero(np.bincount(charts.of_face, areas) > least):
+        whole = charts.order[charts.first[chart] : charts.first[chart + 1]]
+        for part in _parts(charts, areas, whole, least):
+            piece[part] = count
+            count += 1
+    count, of_face = _connected(piece, edges)
+    views = np.empty(count, np.int32)
+    views[of_face] = charts.views[charts.of_face]
+    key = of_face[:, None].astype(np.int64) * len(charts.corners) + charts.corner_faces
+    unique, inverse = np.unique(key, return_inverse=True)
+    old = unique % len(charts.corners)
+    order, first = grouped(of_face, count)
+    return Charts(
+        of_face,
+        views,
+        charts.corners[old],
+        charts.vertices[old],
+        inverse.reshape(-1, 3).astype(np.int32),
+        order,
+        first,
+    )
+
+
+def _parts(
+    charts: Charts, areas: NDArray[np.float64], whole: NDArray[np.int32], least: float
+) -> Iterator[NDArray[np.int32]]:
+    """Faces of the parts into which a chart is cut, along straight lines, again and again."""
+    todo = [whole]
+    while todo:
+        faces = todo.pop()
+        cut = _best_cut(charts, faces) if areas[faces].sum() > least else None
+        if cut is None:
+            yield faces
+        else:
+            todo += [faces[cut], faces[~cut]]
+
+
+def _best_cut(charts: Charts, faces: NDArray[np.int32]) -> NDArray[np.bool_] | None:
+    """Which of a chart's faces (N,) lie before the cut that saves most, None when none does."""
+    centers = charts.corners[charts.corner_faces[faces]].mean(axis=1)
+    size, angle = _box(charts.corners[charts.corner_faces[faces].ravel()])
+    best, side = (1 - SPLIT_GAIN) * size, None
+    for turn in np.radians([angle, angle + 90]):
+        along = centers @ (np.cos(turn), np.sin(turn))
+        low, high = along.min(), along.max()
+        for place in SPLIT_PLACES:
+            before = along < low + place * (high - low)
+            if before.all() or not before.any():
+                continue
+            parts = (charts.corner_faces[faces[half]].ravel() for half in (before, ~before))
+            total = sum(_box(charts.corners[part])[0] for part in parts)
+            if total < best:
+                best, side = total, before
+    return side
+
+
+def _box(points: NDArray[np.float64]) -> tuple[float, float]:
+    """Area of the smallest rectangle around points (N, 2), and its angle, degrees."""
+    some = points[:: max(1, len(points) // HULL_POINTS)]
+    _, (width, height), angle = cv2.minAreaRect(some.astype(np.float32))
+    return float(width * height), float(angle)
+
+
+def _turned(charts: Charts) -> Charts:
+    """Charts turned so that the boxes around them are smallest."""
+    corners = charts.corners.copy()
+    order, first = grouped(charts.of_corner, len(charts))
+    for chart in range(len(charts)):
+        mine = order[first[chart] : first[chart + 1]]
+        angle = np.radians(_box(corners[mine])[1])
+        c, s = np.cos(angle), np.sin(angle)
+        corners[mine] = corners[mine] @ np.array([[c, -s], [s, c]])
+    return replace(charts, corners=corners)
 
 
 def _project(
@@ -143,69 +228,3 @@ def _density(
         return 256 / UNSEEN_DENSITY / float(np.sqrt(world.sum() or 1.0))
     pixels = plane_areas(corners, corner_faces)
     return float(np.sqrt(pixels[seen].sum() / max(float(world[seen].sum()), 1e-30)))
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Where the charts lie in the atlas."""
-
-    size: int
-    padding: int
-    """Texels around each chart that repeat its colours."""
-    scale: float
-    """Texels for each photo pixel."""
-    uvs: NDArray[np.float32]
-    """(T, 2) in texels, x right, y down from the top-left corner."""
-
-    def texture_coordinates(self) -> NDArray[np.float32]:
-        """(T, 2) in [0, 1], origin bottom-left."""
-        flipped = self.uvs / np.float32(self.size)
-        flipped[:, 1] = 1 - flipped[:, 1]
-        coordinates: NDArray[np.float32] = np.clip(flipped, 0, 1)
-        return coordinates
-
-
-def pack(charts: Charts, size: int, threads: int) -> Layout:
-    """Place all charts, as large as they fit but not larger than ``FINEST``."""
-    cell = max(1, size // GRID)
-    padding = max(2, size // 2048)
-    total = plane_areas(charts.corners, charts.corner_faces).sum()
-    start = min(FINEST, FULLEST * size / float(np.sqrt(max(total, 1e-30))))
-    scales = [start * SHRINK**step for step in range(MOST_TRIES)]
-    # Several scales are tried at once; which one is taken doesn't depend on how many.
-    with ThreadPoolExecutor(max_workers=threads) as workers:
-        for some in (scales[i : i + threads] for i in range(0, len(scales), threads)):
-            for scale, uvs in zip(
-                some,
-                workers.map(lambda s: _place(charts, s, size, cell, padding), some),
-                strict=True,
-            ):
-                if uvs is not None:
-                    return Layout(size, padding, scale, uvs)
-    raise ReconstructionError(
-        f"The {len(charts)} pieces of the texture don't fit into {size}x{size} texels; "
-        "ask for a larger texture or fewer faces."
-    )
-
-
-def _place(
-    charts: Charts, scale: float, size: int, cell: int, padding: int
-) -> NDArray[np.float32] | None:
-    """(T, 2) texels at one scale, or None when that doesn't fit."""
-    scaled = charts.corners * scale
-    chart = charts.of_corner
-    low = np.full((len(charts), 2), np.inf)
-    np.minimum.at(low, chart, scaled)
-    # Whole texels, so that at full scale texels and photo pixels coincide and nothing is resampled.
-    local = (scaled - np.floor(low)[chart]).astype(np.float32)
-    places = _texture.pack_charts(
-        local[charts.corner_faces[charts.order]], charts.first, size, cell, padding
-    )
-    if places is None:
-        return None
-    x, y, turns = places[chart].T
-    u, v = local.T
-    across = np.choose(turns, [u, -v, -u, v])
-    down = np.choose(turns, [v, u, -v, -u])
-    uvs: NDArray[np.float32] = np.stack([x + across, y + down], axis=1).astype(np.float32)
-    return uvs

@@ -14,11 +14,15 @@ class TextureFacts:
     """Figures of one baked texture."""
 
     size: int
-    """Texels along one side of the atlas."""
+    """Texels along one side of a texture."""
+    textures: int
+    """How many there are."""
+    smoothing: bool
+    """Whether several photos were mixed at every place."""
     coverage: float
     """Share of the mesh's area that some photo shows."""
     atlas_use: float
-    """Share of the atlas that triangles cover."""
+    """Share of the textures that triangles cover."""
     charts: int
     photos_used: int
     photos_given: int
@@ -33,7 +37,9 @@ class TextureFacts:
     exposure_range: float
     """Stops between the brightest and the darkest exposed photo, before they were equalised."""
     seam_step: float
-    """Mean colour step across chart borders in the finished atlas, share of the range."""
+    """Mean colour step across the borders of charts in the finished texture, share of the range."""
+    worst_seam_step: float
+    """The same for the border of two charts where it is largest."""
     seconds: dict[str, float]
     """Wall time of each part."""
 

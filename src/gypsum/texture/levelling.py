@@ -10,12 +10,13 @@ from scipy import sparse
 
 from gypsum.native import _texture
 from gypsum.scene import Mesh
-from gypsum.texture.charts import Charts, Layout
+from gypsum.texture.canvas import Canvas
+from gypsum.texture.charts import Charts
 from gypsum.texture.labelling import UNSEEN
+from gypsum.texture.layout import Layout
 from gypsum.texture.topology import Edges
 
 Float64 = NDArray[np.float64]
-Int16 = NDArray[np.int16]
 
 STIFFNESS = 0.1
 """How much a correction resists changing inside a chart, beside meeting its neighbour."""
@@ -24,6 +25,8 @@ ANCHOR = 3e-3
 get worse; sqrt(STIFFNESS / ANCHOR), about six edges, is how far a correction reaches."""
 REACH = 24
 """Texels into the chart over which the last difference at a seam fades, in an atlas of 4096."""
+LEAST_REACH = 6
+TOUCH_UPS = 2
 ITERATIONS = 60
 CG_ITERATIONS = 2000
 CG_TOLERANCE = 1e-3
@@ -31,27 +34,33 @@ CG_TOLERANCE = 1e-3
 
 @dataclass(frozen=True)
 class Seams:
-    """Mesh edges along which two painted charts meet."""
+    """Mesh edges along which two charts meet."""
 
     corners: NDArray[np.int32]
     """(E, 2, 2) corners: side, end."""
+    charts: NDArray[np.int32]
+    """(E, 2) the chart of each side."""
 
     def __len__(self) -> int:
         return len(self.corners)
 
     @classmethod
     def of(cls, mesh: Mesh, charts: Charts, edges: Edges) -> Seams:
-        """All seams between charts that photos paint."""
+        """All seams."""
         sides = charts.of_face[edges.faces]
-        painted = np.all(charts.views[sides] != UNSEEN, axis=1)
-        chosen = np.flatnonzero(painted & (sides[:, 0] != sides[:, 1]))
+        chosen = np.flatnonzero(sides[:, 0] != sides[:, 1])
         corners = np.empty((len(chosen), 2, 2), np.int32)
         for side in range(2):
             face = edges.faces[chosen, side]
             for end in range(2):
                 at = mesh.faces[face] == edges.vertices[chosen, end][:, None]
                 corners[:, side, end] = charts.corner_faces[face, at.argmax(axis=1)]
-        return cls(corners)
+        return cls(corners, sides[chosen])
+
+    def painted(self, charts: Charts) -> Seams:
+        """Those between charts that photos paint."""
+        chosen = np.all(charts.views[self.charts] != UNSEEN, axis=1)
+        return Seams(self.corners[chosen], self.charts[chosen])
 
     def lines(self, layout: Layout) -> NDArray[np.float32]:
         """(E, 2, 2, 2) positions in the atlas, texels."""
@@ -74,22 +83,17 @@ def solve(matrix: sparse.csr_matrix, right: Float64, start: Float64, threads: in
     return x
 
 
-def level_globally(
-    charts: Charts,
-    layout: Layout,
-    seams: Seams,
-    owners: NDArray[np.int32],
-    atlas: Int16,
-    threads: int,
-) -> None:
+def level_globally(canvas: Canvas, seams: Seams) -> None:
     """Add one smooth correction to every chart so that neighbours agree along their seams.
 
     Waechter 2014, section 4.3: unknown is a correction at every corner; where two charts share a
     vertex, their corrected colours shall be equal; within a chart the correction shall be smooth.
     """
+    charts = canvas.charts
+    seams = seams.painted(charts)
     if len(seams) == 0:
         return
-    steps = _texture.measure_seams(atlas, seams.lines(layout).reshape(-1, 2, 2, 2), threads)
+    steps = _texture.measure_seams(canvas.atlas, seams.lines(canvas.layout), canvas.threads)
     count = len(charts.corners)
     left = seams.corners[:, 0].reshape(-1)
     right = seams.corners[:, 1].reshape(-1)
@@ -102,8 +106,7 @@ def level_globally(
     for channel in range(3):
         target[:, channel] += np.bincount(left, step[:, channel], count)
         target[:, channel] -= np.bincount(right, step[:, channel], count)
-    correction = solve(matrix, target, np.zeros((count, 3)), threads).astype(np.float32)
-    _texture.add_colors(layout.uvs, charts.corner_faces, owners, correction, atlas, threads)
+    canvas.add(solve(matrix, target, np.zeros((count, 3)), canvas.threads).astype(np.float32))
 
 
 def _laplacian(
@@ -120,44 +123,54 @@ def _laplacian(
     ).tocsr()
 
 
-def level_locally(
-    charts: Charts,
-    layout: Layout,
-    seams: Seams,
-    owners: NDArray[np.int32],
-    atlas: Int16,
-    threads: int,
-) -> float:
-    """Make both sides of every seam meet; returns the mean step left, share of the range."""
+def level_locally(canvas: Canvas, seams: Seams) -> None:
+    """Make both sides of every seam meet."""
     if len(seams) == 0:
-        return 0.0
-    lines = seams.lines(layout).reshape(-1, 2, 2, 2)
-    reach = max(6, round(REACH * layout.size / 4096))
-    _texture.level_seams(lines, owners, charts.of_face, reach, ITERATIONS, atlas, threads)
-    left = _texture.measure_seams(atlas, lines, threads)
-    return float(np.abs(left).mean())
+        return
+    widest = max(LEAST_REACH, round(REACH * canvas.layout.size / 4096))
+    # Where several charts meet, what the first pass leaves is small and close to the seams.
+    for reach in (widest, *[LEAST_REACH] * TOUCH_UPS):
+        _texture.level_seams(
+            seams.lines(canvas.layout),
+            canvas.owners,
+            canvas.charts.of_face,
+            reach,
+            ITERATIONS,
+            canvas.atlas,
+            canvas.threads,
+        )
 
 
-def fill_unseen(
-    mesh: Mesh,
-    charts: Charts,
-    layout: Layout,
-    edges: Edges,
-    owners: NDArray[np.int32],
-    atlas: Int16,
-    threads: int,
-) -> None:
+def border_steps(canvas: Canvas, seams: Seams) -> tuple[float, float]:
+    """Mean colour step over all borders between two charts, and that of the worst border.
+
+    A step is the absolute difference between both sides of a border, bilinear as a viewer samples
+    the finished texture, averaged along the border and over the channels; share of the range.
+    """
+    if len(seams) == 0:
+        return 0.0, 0.0
+    lines = seams.lines(canvas.layout)
+    contrast = _texture.seam_contrasts(canvas.atlas, lines, canvas.threads)
+    length = np.linalg.norm(lines[:, :, 1] - lines[:, :, 0], axis=2).mean(axis=1) + 1e-6
+    pair = np.sort(seams.charts, axis=1).astype(np.int64)
+    _, border = np.unique(pair[:, 0] << 32 | pair[:, 1], return_inverse=True)
+    steps = np.bincount(border, length * contrast) / np.bincount(border, length)
+    return float((length * contrast).sum() / length.sum()), float(steps.max())
+
+
+def fill_unseen(canvas: Canvas, edges: Edges) -> None:
     """Paint the charts that no photo shows with colours that continue their surroundings.
 
     The colours at the vertices are harmonic: each the mean of its neighbours, and fixed where a
     photo shows a face at the vertex. Parts without any seen neighbour get the mean colour.
     """
+    mesh, charts = canvas.mesh, canvas.charts
     unseen = charts.views[charts.of_corner] == UNSEEN
     if not unseen.any():
         return
     count = len(mesh.vertices)
     known = np.bincount(charts.vertices[~unseen], minlength=count)
-    sampled = _texture.sample_atlas(atlas, np.ascontiguousarray(layout.uvs[~unseen]), threads)
+    sampled = canvas.sample(canvas.layout.uvs[~unseen])
     colors = np.zeros((count, 3))
     for channel in range(3):
         colors[:, channel] = np.bincount(charts.vertices[~unseen], sampled[:, channel], count)
@@ -169,7 +182,7 @@ def fill_unseen(
         rows = matrix[free]
         inner = (rows[:, free] + 1e-6 * sparse.eye_array(len(free), format="csr")).tocsr()
         right = 1e-6 * mean - rows @ np.where(known[:, None] > 0, colors, 0)
-        colors[free] = solve(inner, right, np.tile(mean, (len(free), 1)), threads)
+        colors[free] = solve(inner, right, np.tile(mean, (len(free), 1)), canvas.threads)
     painted = np.zeros((len(charts.corners), 3), np.float32)
     painted[unseen] = colors[charts.vertices[unseen]]
-    _texture.add_colors(layout.uvs, charts.corner_faces, owners, painted, atlas, threads)
+    canvas.add(painted)

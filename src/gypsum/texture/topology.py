@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from gypsum.scene import Mesh
 
@@ -56,6 +57,25 @@ def smooth_face_normals(mesh: Mesh) -> NDArray[np.float32]:
     length = np.linalg.norm(around, axis=1, keepdims=True)
     smooth: NDArray[np.float32] = around / np.where(length > 0, length, 1)
     return smooth
+
+
+def vertex_average(mesh: Mesh) -> sparse.csr_array:
+    """(V, V) matrix that takes the mean over each vertex and its neighbours."""
+    count = len(mesh.vertices)
+    ends = mesh.faces[:, [0, 1, 2, 1, 2, 0]].reshape(-1, 2, 3)
+    row, column = ends[:, 0].ravel(), ends[:, 1].ravel()
+    own = np.arange(count, dtype=row.dtype)
+    matrix = sparse.coo_array(
+        (
+            np.ones(2 * len(row) + count, np.float32),
+            (np.concatenate([row, column, own]), np.concatenate([column, row, own])),
+        ),
+        shape=(count, count),
+    ).tocsr()
+    matrix.data[:] = 1
+    sums = matrix.sum(axis=1)
+    matrix.data /= np.repeat(sums, np.diff(matrix.indptr)).astype(np.float32)
+    return matrix
 
 
 def grouped(groups: NDArray[np.integer], count: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
