@@ -45,6 +45,13 @@ class TextureSize(StrEnum):
         return int(self.value[0]) * 1024
 
 
+class Switch(StrEnum):
+    """A choice that is spelled out."""
+
+    ON = "on"
+    OFF = "off"
+
+
 class Until(StrEnum):
     """The parts of a scan after which it can stop."""
 
@@ -192,6 +199,18 @@ class ScanOptions(BaseModel):
     texture: TextureSize | None = _option(
         None, f"Side of the square texture, 4k is 4096 pixels; {_presets('texture')}."
     )
+    textures: int = _option(
+        1,
+        "Textures at most; further ones are made where one can't hold all that the photos show.",
+        unit="textures",
+        ge=1,
+        le=64,
+    )
+    texture_smoothing: Switch = _option(
+        Switch.OFF,
+        "On mixes several photos at every place, which evens out noise, reflections and changing "
+        "light; off shows the best photo alone, for a single object in sharp photos.",
+    )
     format: Names = _option(
         (), "A further format to write (repeatable): glb, gltf, obj, ply, stl or xyz."
     )
@@ -246,6 +265,8 @@ class ScanOptions(BaseModel):
             "depth_photos": preset.depth_photos,
             "faces": self.faces or preset.faces,
             "texture": (self.texture or preset.texture).pixels,
+            "textures": self.textures,
+            "texture_smoothing": self.texture_smoothing is Switch.ON,
             "fill_holes": self.fill_holes,
             "marker_size": self.marker_size,
             "distance": [list(item) for item in self.distance],
@@ -422,7 +443,7 @@ def _default(value: object) -> str:
 def _values(info: FieldInfo) -> str:
     """What an option takes, in words."""
     text = str(info.annotation)
-    for choice in (Quality, TextureSize, Until, Matcher, PageSize):
+    for choice in (Quality, TextureSize, Switch, Until, Matcher, PageSize):
         if choice.__name__ in text:
             return ", ".join(f"`{value}`" for value in choice)
     low, high = limits(info)

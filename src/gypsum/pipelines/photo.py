@@ -196,6 +196,8 @@ def paint_texture(context: StageContext) -> None:
         read_mesh(context.inputs["simplify"] / "mesh.ply"),
         _views(context),
         context.settings["texture"],
+        most_textures=context.settings["textures"],
+        smoothing=context.settings["texture_smoothing"],
         threads=context.threads,
         memory=context.memory,
         progress=context.progress,
@@ -384,7 +386,8 @@ PHOTO_SCAN = Pipeline(
             "texture",
             version=2,
             needs=("undistort", "simplify"),
-            settings=("texture",),
+            settings=("texture", "textures", "texture_smoothing"),
+            version=2,
             cost=50,
         ),
         Stage(
