@@ -7,14 +7,22 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gypsum.errors import InputError
-from gypsum.formats import gltf, obj, ply, stl, xyz
+from gypsum.formats import fbx, gltf, obj, ply, stl, usd, xyz
 from gypsum.formats.source import Source
 from gypsum.scene import Mesh, PointCloud, TexturedMesh
 
 Model = TexturedMesh | Mesh | PointCloud
 """What a file may hold; in the world frame (Z up, metres)."""
 
-_OF_ONE_FRAME = {".glb": gltf.read, ".gltf": gltf.read}
+_OF_ONE_FRAME = {
+    ".fbx": fbx.read,
+    ".glb": gltf.read,
+    ".gltf": gltf.read,
+    ".usd": usd.read,
+    ".usda": usd.read,
+    ".usdc": usd.read,
+    ".usdz": usd.read,
+}
 """Readers of formats that say which axis is up."""
 
 _OF_ANY_FRAME: dict[str, tuple[Callable[[Source, str], Model], str]] = {

@@ -4,6 +4,7 @@ Autodesk publishes no specification; https://code.blender.org/2013/08/fbx-binary
 describes the file, and the SDK's documentation the objects in it.
 """
 
+from gypsum.formats.fbx.read import read
 from gypsum.formats.fbx.write import fbx
 
-__all__ = ["fbx"]
+__all__ = ["fbx", "read"]

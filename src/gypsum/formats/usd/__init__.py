@@ -3,6 +3,7 @@
 https://openusd.org/release/spec_usdz.html, https://openusd.org/release/spec_usdpreviewsurface.html
 """
 
+from gypsum.formats.usd.read import read
 from gypsum.formats.usd.write import usdz
 
-__all__ = ["usdz"]
+__all__ = ["read", "usdz"]
