@@ -80,12 +80,14 @@ class Preset:
     """Other photos with which each is compared to measure its depths."""
     faces: int
     texture: TextureSize
+    refine: bool
+    """Whether the photos refine the surface."""
 
 
 PRESETS = {
-    Quality.DRAFT: Preset(1600, 800, 5, 50_000, TextureSize.K2),
-    Quality.NORMAL: Preset(2400, 1600, 8, 200_000, TextureSize.K4),
-    Quality.HIGH: Preset(3200, 2400, 10, 500_000, TextureSize.K8),
+    Quality.DRAFT: Preset(1600, 800, 5, 50_000, TextureSize.K2, False),
+    Quality.NORMAL: Preset(2400, 1600, 8, 200_000, TextureSize.K4, False),
+    Quality.HIGH: Preset(3200, 2400, 10, 500_000, TextureSize.K8, True),
 }
 
 _UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
@@ -214,6 +216,9 @@ class ScanOptions(BaseModel):
     format: Names = _option(
         (), "A further format to write (repeatable): glb, gltf, obj, ply, stl or xyz."
     )
+    refine: bool | None = _option(
+        None, "Move the surface to where the photos agree best; default at high quality."
+    )
     fill_holes: bool = _option(
         False, "Close the holes where no photo saw the surface, as 3D printing needs."
     )
@@ -267,6 +272,7 @@ class ScanOptions(BaseModel):
             "texture": (self.texture or preset.texture).pixels,
             "textures": self.textures,
             "texture_smoothing": self.texture_smoothing is Switch.ON,
+            "refine": preset.refine if self.refine is None else self.refine,
             "fill_holes": self.fill_holes,
             "marker_size": self.marker_size,
             "distance": [list(item) for item in self.distance],
@@ -394,13 +400,15 @@ def reference() -> str:
         "",
         "What a quality means, for everything that is not asked for by its own option:",
         "",
-        "| quality | features sought in | depth maps | compared with | triangles | texture |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "| quality | features sought in | depth maps | compared with | surface refined "
+        "| triangles | texture |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for quality, preset in PRESETS.items():
         lines.append(
             f"| `{quality}` | {preset.feature_side} pixels | {preset.depth_side} pixels "
-            f"| {preset.depth_photos} photos | {preset.faces:,} | {preset.texture} |"
+            f"| {preset.depth_photos} photos | {'yes' if preset.refine else 'no'} "
+            f"| {preset.faces:,} | {preset.texture} |"
         )
     lines += [
         "",
@@ -424,7 +432,9 @@ def reference() -> str:
 def _table(options: Mapping[str, FieldInfo]) -> list[str]:
     lines = ["| option | values | default | meaning |", "| --- | --- | --- | --- |"]
     for name, info in options.items():
-        spelled = ", ".join(f"`{flag}`" for flag in flags(name, info))
+        spelled = ", ".join(
+            f"`{flag}`" for flag in [*flags(name, info), denial(name, info)] if flag
+        )
         default = _default(info.default)
         lines.append(f"| {spelled} | {_values(info)} | {default} | {info.description} |")
     return lines
@@ -434,6 +444,11 @@ def flags(name: str, info: FieldInfo) -> list[str]:
     """How the command line spells an option, ``["--faces", "-n"]``."""
     short = extra(info, "short")
     return ["--" + name.replace("_", "-"), *([short] if short else [])]
+
+
+def denial(name: str, info: FieldInfo) -> str:
+    """How the command line switches off what a quality may switch on; empty for other options."""
+    return "--no-" + name.replace("_", "-") if info.annotation == (bool | None) else ""
 
 
 def _default(value: object) -> str:
@@ -455,6 +470,6 @@ def _values(info: FieldInfo) -> str:
         return f"{unit}, as a number or with a unit such as `{example}`"
     if extra(info, "metavar"):
         return f"`{extra(info, 'metavar')}`, repeatable"
-    if info.annotation is bool:
+    if info.annotation in (bool, bool | None):
         return "on or off"
     return "path" if "Path" in text else "name, repeatable"

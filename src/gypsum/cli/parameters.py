@@ -14,7 +14,7 @@ import typer
 from pydantic import BeforeValidator
 from pydantic.fields import FieldInfo
 
-from gypsum.options import extra, fields, flags, limits
+from gypsum.options import denial, extra, fields, flags, limits
 
 _METAVARS: dict[type[Any], str] = {Path: "PATH", int: "N", str: "SIZE", list: "NAME"}
 
@@ -53,8 +53,11 @@ def with_options(declared: Mapping[str, FieldInfo]) -> Callable[[Command], Comma
 def _parameter(name: str, info: FieldInfo) -> inspect.Parameter:
     kind = _parsed_type(info)
     low, high = limits(info) if kind is int else (None, None)
+    long, *short = flags(name, info)
+    off = denial(name, info)
     option = typer.Option(
-        *flags(name, info),
+        f"{long}/{off}" if off else long,
+        *short,
         help=_help(info),
         min=low,
         max=high,

@@ -17,7 +17,7 @@ from gypsum.scene import Capture, SparseModel, View
 from gypsum.workspace import Pipeline, Stage, StageContext
 
 if TYPE_CHECKING:
-    from gypsum.cameras import KnownLengths
+    from gypsum.cameras import KnownCameras, KnownLengths
     from gypsum.dense import Neighborhood
 
 #: Bytes a photo takes in the workspace besides its depth map: copies, features, matches.
@@ -68,6 +68,7 @@ def match_photos(context: StageContext) -> None:
         Capture.read(context.inputs["photos"]),
         context.inputs["features"],
         context.folder,
+        known=_known_cameras(context),
         threads=context.threads,
         progress=context.progress,
     )
@@ -83,6 +84,7 @@ def find_cameras(context: StageContext) -> None:
         photos / "photos",
         context.inputs["matches"],
         context.folder / "mapping",
+        known=_known_cameras(context),
         lengths=known_lengths(context.settings),
         threads=context.threads,
         progress=context.progress,
@@ -93,6 +95,13 @@ def find_cameras(context: StageContext) -> None:
     for sentence in found.warnings:
         context.warn(sentence)
     context.facts.update(found.facts)
+
+
+def _known_cameras(context: StageContext) -> KnownCameras | None:
+    from gypsum.cameras import KnownCameras
+
+    given = context.settings["known_cameras"]
+    return None if given is None else KnownCameras.from_json(given)
 
 
 def known_lengths(settings: Mapping[str, Any]) -> KnownLengths:
@@ -176,12 +185,35 @@ def build_surface(context: StageContext) -> None:
     context.facts["faces"] = len(mesh.faces)
 
 
+def refine_surface(context: StageContext) -> None:
+    """The surface where the photos agree best."""
+    from gypsum.formats.ply import read_mesh, write_mesh
+    from gypsum.surface import refine
+
+    views = _views(context)
+    mesh = refine(
+        read_mesh(context.inputs["surface"] / "mesh.ply"),
+        [view.limited(context.settings["depth_side"]) for view in views],
+        [neighborhood.sources for neighborhood in _neighborhoods(context, views)],
+        threads=context.threads,
+        memory=context.memory,
+        progress=context.progress,
+    )
+    write_mesh(context.folder / "mesh.ply", mesh)
+    context.facts["faces"] = len(mesh.faces)
+
+
+def _full_mesh(context: StageContext) -> Path:
+    """The mesh in full detail: refined where that was asked for."""
+    return context.inputs.get("refine", context.inputs["surface"]) / "mesh.ply"
+
+
 def simplify_surface(context: StageContext) -> None:
     """The surface with as many triangles as asked for."""
     from gypsum.formats.ply import read_mesh, write_mesh
     from gypsum.surface import simplify
 
-    mesh = simplify(read_mesh(context.inputs["surface"] / "mesh.ply"), context.settings["faces"])
+    mesh = simplify(read_mesh(_full_mesh(context)), context.settings["faces"])
     write_mesh(context.folder / "mesh.ply", mesh, normals=True)
     context.facts["faces"] = len(mesh.faces)
 
@@ -246,9 +278,10 @@ def draw_previews(context: StageContext) -> None:
 def write_scan_report(context: StageContext) -> None:
     """What the stages found out, for people and programs."""
     from gypsum.pipelines.findings import collect
-    from gypsum.report import write_report
+    from gypsum.report import find_coverage, write_report
 
-    write_report(context.folder, collect(context), _previews(context))
+    coverage = find_coverage(SparseModel.read(context.inputs["cameras"] / "sparse"))
+    write_report(context.folder, collect(context), _previews(context), coverage)
 
 
 def _neighborhoods(context: StageContext, views: Sequence[View]) -> list[Neighborhood]:
@@ -292,7 +325,7 @@ _HERE = "gypsum.pipelines.photo"
 
 _EVERYTHING = (
     "photos", "features", "matches", "cameras", "undistort", "depth", "fusion", "surface",
-    "simplify", "texture", "export", "previews",
+    "refine", "simplify", "texture", "export", "previews",
 )  # fmt: skip
 
 PHOTO_SCAN = Pipeline(
@@ -320,6 +353,7 @@ PHOTO_SCAN = Pipeline(
             f"{_HERE}:match_photos",
             "cameras",
             needs=("photos", "features"),
+            settings=("known_cameras",),
             cost=20,
         ),
         Stage(
@@ -328,7 +362,7 @@ PHOTO_SCAN = Pipeline(
             f"{_HERE}:find_cameras",
             "cameras",
             needs=("photos", "matches"),
-            settings=("marker_size", "distance", "points"),
+            settings=("known_cameras", "marker_size", "distance", "points"),
             publishes=("sparse",),
             cost=20,
         ),
@@ -370,13 +404,24 @@ PHOTO_SCAN = Pipeline(
             cost=80,
         ),
         Stage(
+            "refine",
+            "Refining the surface with the photos",
+            f"{_HERE}:refine_surface",
+            "surface",
+            needs=("undistort", "surface"),
+            settings=("depth_side", "depth_photos"),
+            cost=180,
+            when="refine",
+        ),
+        Stage(
             "simplify",
             "Simplifying the surface",
             f"{_HERE}:simplify_surface",
             "surface",
-            needs=("surface",),
+            needs=("surface", "refine"),
             settings=("faces",),
             publishes=("mesh.ply",),
+            version=2,
             cost=8,
         ),
         Stage(
@@ -384,7 +429,6 @@ PHOTO_SCAN = Pipeline(
             "Painting the surface with the photos",
             f"{_HERE}:paint_texture",
             "texture",
-            version=2,
             needs=("undistort", "simplify"),
             settings=("texture", "textures", "texture_smoothing"),
             version=2,

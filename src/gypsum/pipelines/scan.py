@@ -96,8 +96,9 @@ def scan(
     source = Source(capture_digest(paths), tuple(paths))
     with explained_at(workspace.root):
         _remember(workspace, source, asked)
+    settings = _settings(asked, target)
     run_pipeline(
-        PHOTO_SCAN, workspace, source, _settings(asked, target), limits, asked.until, listener
+        PHOTO_SCAN.chosen(settings), workspace, source, settings, limits, asked.until, listener
     )
     result = _result(workspace, _deliver(workspace, target) if asked.until is None else ())
     listener(_finished(result, time.monotonic() - began))
@@ -166,7 +167,12 @@ def _check(
     if options.distance or options.points:
         from gypsum.cameras import check_lengths
 
-        check_lengths(known_lengths(settings))
+        check_lengths(known_lengths(settings), [photo.source for photo in photos])
+    if options.cameras is not None:
+        from gypsum.cameras import KnownCameras, check_names
+
+        known = KnownCameras.from_json(settings["known_cameras"])
+        check_names(options.cameras, known, [photo.source for photo in photos])
     check_disk(workspace.root, disk_needed(len(photos), settings))
     memory = check_memory(options.memory, memory_needed(settings))
     return Limits(cores(options.threads), memory)
@@ -192,6 +198,7 @@ def _settings(options: ScanOptions, target: Target) -> Settings:
     return {
         **options.settings(),
         "points": _points(options),
+        "known_cameras": _known_cameras(options),
         "name": target.name,
         "formats": list(target.formats),
         "until": options.until,
@@ -205,6 +212,15 @@ def _points(options: ScanOptions) -> list[list[Any]]:
     from gypsum.cameras import read_points
 
     return [list(astuple(point)) for point in read_points(options.points)]
+
+
+def _known_cameras(options: ScanOptions) -> dict[str, Any] | None:
+    """What the file of cameras says; for the same reason not its name."""
+    if options.cameras is None:
+        return None
+    from gypsum.cameras import read_known_cameras
+
+    return read_known_cameras(options.cameras).as_json()
 
 
 def _remember(workspace: Workspace, source: Source, options: ScanOptions) -> None:
@@ -234,7 +250,8 @@ def inspect_workspace(folder: StrPath, **options: Any) -> list[Step]:
     asked = scan_options({**scanned["options"], "workspace": Path(folder), **given})
     _, target = locate(asked)
     source = Source(_digest_now(scanned), tuple(map(Path, scanned["inputs"])))
-    return plan(PHOTO_SCAN.until(asked.until), workspace, source, _settings(asked, target))
+    settings = _settings(asked, target)
+    return plan(PHOTO_SCAN.chosen(settings).until(asked.until), workspace, source, settings)
 
 
 def _digest_now(scanned: dict[str, Any]) -> str:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib import metadata
+from typing import Any
 
 import numpy as np
 
 from gypsum._version import __version__
-from gypsum.report.schema import Cameras, Machine, RegisteredPhoto, Surface
+from gypsum.report.coverage import find_coverage
+from gypsum.report.schema import Calibration, Cameras, Frame, Machine, RegisteredPhoto, Surface
 from gypsum.scene import Mesh, Photo, SparseModel
 
 _LIBRARIES = (
     "numpy", "scipy", "pillow", "opencv-python-headless", "pycolmap", "embreex",
-    "fast-simplification", "pydantic",
+    "pydantic",
 )  # fmt: skip
 
 
@@ -24,26 +27,44 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def describe_cameras(model: SparseModel) -> Cameras:
-    """The registered photos with their focal lengths and errors."""
+def describe_cameras(model: SparseModel, facts: Mapping[str, Any] | None = None) -> Cameras:
+    """The registered photos with their focal lengths and errors.
+
+    ``facts`` are those of the cameras' stage: matches of each photo, and focal lengths.
+    """
+    facts = facts or {}
+    matches = facts.get("matches", {})
+    coverage = find_coverage(model)
     order = np.argsort(model.point_ids)
     ids, errors = model.point_ids[order], model.errors[order]
     observations = sum(int((photo.point3d_ids >= 0).sum()) for photo in model.photos.values())
     count = len(model.points)
     return Cameras(
         photos=tuple(
-            _describe_photo(model, photo, ids, errors)
+            _describe_photo(model, photo, ids, errors, matches.get(photo.name))
             for photo in sorted(model.photos.values(), key=lambda photo: photo.name)
         ),
         points=count,
         observations=observations,
         track_length=observations / max(count, 1),
         reprojection_error_px=float(model.errors.mean()) if count else 0.0,
+        calibration=tuple(
+            Calibration(camera=camera, **found)
+            for camera, found in facts.get("focal_lengths", {}).items()
+        ),
+        weak_directions=() if coverage is None else coverage.weak,
     )
 
 
+def describe_frame(facts: Mapping[str, Any]) -> Frame | None:
+    """How up and scale were found, from the facts of the cameras' stage."""
+    if "up" not in facts:
+        return None
+    return Frame(**{name: facts[name] for name in Frame.model_fields if name in facts})
+
+
 def _describe_photo(
-    model: SparseModel, photo: Photo, ids: np.ndarray, errors: np.ndarray
+    model: SparseModel, photo: Photo, ids: np.ndarray, errors: np.ndarray, matches: int | None
 ) -> RegisteredPhoto:
     """``ids`` (P,) ascending with the mean error (P,) of each point."""
     camera = model.camera_of(photo)
@@ -58,6 +79,7 @@ def _describe_photo(
         focal_px=float(np.sqrt(camera.K[0, 0] * camera.K[1, 1])),
         points=len(seen),
         error_px=float(errors[known].mean()) if len(known) else None,
+        matches=matches,
     )
 
 

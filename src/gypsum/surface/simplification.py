@@ -4,34 +4,53 @@ from __future__ import annotations
 
 import numpy as np
 
+from gypsum.native import _simplify
 from gypsum.scene import Mesh
-from gypsum.surface.topology import compact, manifold, without_degenerate_faces
-
-#: How boldly edges are collapsed, from careful to bold, until the face count is reached.
-BOLDNESS = (5.0, 7.0, 10.0)
+from gypsum.surface.topology import (
+    compact,
+    face_areas,
+    face_components,
+    manifold,
+    without_degenerate_faces,
+)
 
 
 def simplify(mesh: Mesh, faces: int) -> Mesh:
-    """The mesh with at most ``faces`` faces, close to as many where it has more now.
+    """The mesh with ``faces`` faces, or one less; the mesh itself when it has no more.
 
+    Closed stays closed, borders stay borders and handles stay handles: where these take more faces
+    than are wanted, parts are left out, smallest first, and a single part keeps what it needs.
     Vertex colours are dropped: the vertices are new.
     """
     if faces < 4:
         raise ValueError(f"a mesh can't be simplified to {faces} faces; ask for at least 4")
     if len(mesh.faces) <= faces:
         return mesh
-    import fast_simplification
-
-    # The library's thresholds are absolute, made for shapes of size one.
-    low, high = mesh.vertices.min(axis=0), mesh.vertices.max(axis=0)
-    size = max(float(np.linalg.norm(high - low)), 1e-30)
-    vertices = (mesh.vertices.astype(np.float64) - low) / size
-    triangles = mesh.faces
-    for boldness in BOLDNESS:
-        vertices, triangles = fast_simplification.simplify(
-            vertices, triangles, target_count=faces, agg=boldness
-        )
-        if len(triangles) <= faces:
+    mesh = compact(manifold(without_degenerate_faces(mesh)))
+    found = _collapsed(mesh, faces)
+    while len(found.faces) > faces:
+        larger = _without_smallest_part(mesh)
+        if larger is None:
             break
-    found = Mesh((vertices * size + low).astype(np.float32), triangles.astype(np.int32))
-    return compact(manifold(without_degenerate_faces(found)))
+        mesh = larger
+        found = _collapsed(mesh, faces)
+    return found
+
+
+def _collapsed(mesh: Mesh, faces: int) -> Mesh:
+    if len(mesh.faces) <= faces:
+        return mesh
+    low, high = mesh.vertices.min(axis=0), mesh.vertices.max(axis=0)
+    center = (low.astype(np.float64) + high) / 2
+    size = max(float(np.linalg.norm(high - low)), 1e-30)
+    vertices, triangles = _simplify.collapse((mesh.vertices - center) / size, mesh.faces, faces)
+    return Mesh((vertices * size + center).astype(np.float32), triangles)
+
+
+def _without_smallest_part(mesh: Mesh) -> Mesh | None:
+    """None when it has only one."""
+    parts, label = face_components(mesh.faces)
+    if parts < 2:
+        return None
+    smallest = np.bincount(label, face_areas(mesh), parts).argmin()
+    return compact(Mesh(mesh.vertices, mesh.faces[label != smallest]))

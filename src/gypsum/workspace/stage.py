@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,8 @@ class Stage:
     """Raised when the same input gives another result."""
     cost: float = 1.0
     """Typical seconds for thirty photos at normal quality; only the ratios matter."""
+    when: str = ""
+    """The setting that switches it on; none for a stage that every run has."""
     always: bool = False
     """Run it for every ``--until``, on those of its needs that are there."""
 
@@ -50,17 +52,28 @@ class Pipeline:
                 raise ValueError(f"stage {stage.name} comes twice or before {sorted(missing)}")
             seen.add(stage.name)
 
+    def chosen(self, settings: Mapping[str, Any]) -> Pipeline:
+        """The pipeline without the stages that the settings switch off."""
+        kept = [stage for stage in self.stages if not stage.when or settings[stage.when]]
+        return Pipeline(self.name, _needing_each_other(kept))
+
     def until(self, group: str | None) -> tuple[Stage, ...]:
         """The stages up to and with ``group``; all of them for None."""
         if group is None:
             return self.stages
         last = max(i for i, stage in enumerate(self.stages) if stage.group == group)
-        kept = [stage for i, stage in enumerate(self.stages) if i <= last or stage.always]
-        names = {stage.name for stage in kept}
-        return tuple(
-            replace(stage, needs=tuple(need for need in stage.needs if need in names))
-            for stage in kept
+        return _needing_each_other(
+            [stage for i, stage in enumerate(self.stages) if i <= last or stage.always]
         )
+
+
+def _needing_each_other(stages: Sequence[Stage]) -> tuple[Stage, ...]:
+    """The stages without their needs for others."""
+    names = {stage.name for stage in stages}
+    return tuple(
+        replace(stage, needs=tuple(need for need in stage.needs if need in names))
+        for stage in stages
+    )
 
 
 @dataclass(frozen=True)
