@@ -43,6 +43,10 @@ _BROKEN = (OSError, ValueError, KeyError, TypeError, IndexError, struct.error, O
            MemoryError)  # fmt: skip
 
 
+class _MalformedError(ValueError):
+    """A file that lacks something; the message says what."""
+
+
 @dataclass(frozen=True)
 class Pose:
     """``x_cam = R @ x_world + t``, OpenCV's axes."""
@@ -115,19 +119,28 @@ def _pose(numbers: Float64) -> Pose:
 
 def read_known_cameras(path: Path) -> KnownCameras:
     """Read whatever form of cameras ``path`` holds; an :class:`InputError` says what is wrong."""
+    if not path.exists():
+        raise InputError(f"There is no file or folder {path}; --cameras names known cameras.")
     try:
         known = _read(path)
     except _BROKEN as error:
-        detail = str(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
         raise InputError(
-            f"The cameras in {path} can't be read ({detail}); --cameras takes a COLMAP model, a "
-            "transforms.json, or intrinsics alone."
+            f"The cameras in {path} can't be read ({_reason(error)}); --cameras takes a COLMAP "
+            "model, a transforms.json, or intrinsics alone."
         ) from None
     for camera in known.cameras.values():
         _check_camera(path, camera)
     for name, photo in known.photos.items():
         _check_pose(path, name, photo)
     return known
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"line {error.lineno} is no JSON"
+    if isinstance(error, OSError):
+        return str(error.strerror)
+    return str(error) if isinstance(error, _MalformedError) else "they are cut off or damaged"
 
 
 def _read(path: Path) -> KnownCameras:
@@ -148,8 +161,6 @@ def _read(path: Path) -> KnownCameras:
         return KnownCameras(read_cameras(path))
     if path.suffix == ".txt":
         return KnownCameras(_text_cameras(path))
-    if not path.exists():
-        raise InputError(f"There is no file or folder {path}; --cameras names known cameras.")
     raise InputError(
         f"{path} is no file of cameras: name a COLMAP model's folder, a cameras.txt, cameras.bin "
         "or transforms.json."
@@ -218,7 +229,7 @@ def _text_cameras(path: Path) -> dict[int, Camera]:
             values = np.array(params, np.float64)
             cameras[int(number)] = Camera(int(number), model, int(width), int(height), values)
     if not cameras:
-        raise ValueError("no camera in it")
+        raise _MalformedError("no camera in it")
     return cameras
 
 
@@ -226,7 +237,7 @@ def _read_json(path: Path) -> KnownCameras:
     """A transforms.json: intrinsics for all frames or of each, and camera-to-world matrices."""
     data = json.loads(path.read_text("utf-8"))
     if not isinstance(data, dict):
-        raise ValueError("no object at its top")
+        raise _MalformedError("no object at its top")
     frames = data.get("frames", [])
     cameras: dict[int, Camera] = {}
     numbers: dict[tuple[Any, ...], int] = {}
@@ -254,7 +265,7 @@ def _json_camera(data: Mapping[str, Any]) -> Camera:
             if data.get(name) is not None:
                 return float(data[name])
         if default is None:
-            raise ValueError(f"it lacks {names[0]}")
+            raise _MalformedError(f"it lacks {names[0]}")
         return default
 
     kind = str(data.get("camera_model", "OPENCV"))
@@ -287,7 +298,7 @@ def _json_pose(frame: Mapping[str, Any]) -> Pose | None:
         return None
     m = np.array(matrix, np.float64)
     if m.shape not in ((4, 4), (3, 4)):
-        raise ValueError("a transform_matrix has four rows and columns")
+        raise _MalformedError("a transform_matrix has four rows and columns")
     R = _FLIP @ m[:3, :3].T
     return Pose(R, -R @ m[:3, 3])
 

@@ -150,8 +150,12 @@ def read_points(path: Path) -> tuple[MarkedPoint, ...]:
     return tuple(points)
 
 
-def check_lengths(lengths: KnownLengths) -> None:
-    """What is wrong with them however the photos look; an :class:`InputError` says it."""
+def check_lengths(lengths: KnownLengths, photos: Iterable[str]) -> None:
+    """What is wrong with them however the photos look; an :class:`InputError` says it.
+
+    ``photos`` are the paths or names of all photos.
+    """
+    known = {name for photo in photos for name in (photo, Path(photo).name)}
     names = {point.name for point in lengths.points}
     for a, b, _ in lengths.distances:
         if a == b:
@@ -162,10 +166,15 @@ def check_lengths(lengths: KnownLengths) -> None:
                     f"Nothing is called {name}: --distance takes markers' numbers and names from "
                     "the file that --points gives."
                 )
+    for point in lengths.points:
+        if point.photo not in known:
+            raise InputError(
+                f"Point {point.name} is marked in {point.photo}, which is none of the photos."
+            )
     used = {name for a, b, _ in lengths.distances for name in (a, b)}
     for name in sorted(names & used):
-        photos = {point.photo for point in lengths.points if point.name == name}
-        if len(photos) < 2:
+        marked = {point.photo for point in lengths.points if point.name == name}
+        if len(marked) < 2:
             raise InputError(f"Point {name} is marked in one photo; mark it in at least two.")
 
 

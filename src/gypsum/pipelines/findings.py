@@ -14,6 +14,7 @@ from gypsum.report import (
     StageTiming,
     Texture,
     describe_cameras,
+    describe_frame,
     describe_machine,
     describe_surface,
     describe_versions,
@@ -35,7 +36,8 @@ def collect(context: StageContext) -> ReportData:
         created=now(),
         until=context.settings["until"],
         photos=_photos(context, model, facts["cameras"]),
-        cameras=describe_cameras(model),
+        cameras=describe_cameras(model, facts["cameras"]),
+        frame=describe_frame(facts["cameras"]),
         dense=_dense(facts),
         surface=_surface(context, facts),
         texture=_texture(facts),
@@ -107,4 +109,7 @@ def _options(records: dict[str, StageRecord]) -> dict[str, Any]:
     settings: dict[str, Any] = {}
     for record in records.values():
         settings |= record.ingredients["settings"]
+    # Hundreds of poses are no option to read; the cameras' part of the report tells of them.
+    if settings.get("known_cameras") is not None:
+        settings["known_cameras"] = "given"
     return settings

@@ -1,7 +1,9 @@
 """What a scan tells about itself: numbers, pictures, and what to do better next time."""
 
+from gypsum.report.coverage import draw_coverage, find_coverage
 from gypsum.report.facts import (
     describe_cameras,
+    describe_frame,
     describe_machine,
     describe_surface,
     describe_versions,
@@ -41,9 +43,12 @@ __all__ = [
     "Surface",
     "Texture",
     "describe_cameras",
+    "describe_frame",
     "describe_machine",
     "describe_surface",
     "describe_versions",
+    "draw_coverage",
+    "find_coverage",
     "now",
     "on_backdrop",
     "render",

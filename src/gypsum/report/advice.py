@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from gypsum.report.schema import ReportData
@@ -15,6 +15,9 @@ HIGH_ERROR_PX = 1.5
 """Good captures stay below one pixel; more points to blur, motion or a rolling shutter."""
 LOW_COVERAGE = 0.9
 """Share of the surface coloured from photos below which gaps are easily seen."""
+FOCAL_OFF = 0.1
+"""EXIF rounds, and phones crop; more than this share is another zoom, a wrong tag, or a bent
+model."""
 SHORT_TRACKS = 3.0
 """Photos per point; fewer means that neighbouring photos hardly overlap."""
 
@@ -73,6 +76,25 @@ def _cameras(data: ReportData) -> Iterator[Finding]:
             "Most points are seen in hardly more than two photos.",
             "Take photos at smaller steps, about 10 degrees apart.",
         )
+    if data.cameras.weak_directions:
+        yield Finding(
+            f"Few photos look from {in_words(data.cameras.weak_directions)}, seen from where the "
+            "first photo was taken.",
+            "Add some there: three or more, overlapping the others.",
+        )
+    for one in data.cameras.calibration:
+        if one.exif_px is not None and abs(one.found_px / one.exif_px - 1) > FOCAL_OFF:
+            yield Finding(
+                f"The focal length of {one.camera} came out {one.found_px / one.exif_px - 1:+.0%} "
+                "from what the photos' EXIF says.",
+                "Cropped or edited photos do that, and so do few photos in a row; do not zoom or "
+                "crop, and take photos from several distances.",
+            )
+    if data.frame is not None and data.frame.up == "guess":
+        yield Finding(
+            "Which way is up is a guess, and the model may lean.",
+            "Photos in upright and level format from more sides, or a marker laid flat, tell it.",
+        )
 
 
 def _texture(data: ReportData) -> Iterator[Finding]:
@@ -88,6 +110,12 @@ def _warnings(data: ReportData) -> Iterator[Finding]:
     for stage in data.stages:
         for warning in stage.warnings:
             yield Finding(warning, "")
+
+
+def in_words(items: Sequence[str], most: int = 5) -> str:
+    """``"a; b and c"``; what goes beyond ``most`` is counted."""
+    texts = [*items[:most], *([f"{len(items) - most} more"] if len(items) > most else [])]
+    return " and ".join(["; ".join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts)
 
 
 def plural(count: int, noun: str) -> str:

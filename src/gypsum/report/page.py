@@ -10,7 +10,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from gypsum.report.advice import findings, plural
+from gypsum.report.advice import findings, in_words, plural
+from gypsum.report.coverage import Coverage, draw_coverage
 from gypsum.report.markup import Content, Markup, element
 from gypsum.report.pictures import PICTURES
 from gypsum.report.schema import LostPhoto, ReportData
@@ -22,7 +23,7 @@ _WIDEST = 1600
 """Pictures are embedded at most this wide, pixels."""
 
 
-def render_page(data: ReportData, previews: Path) -> str:
+def render_page(data: ReportData, previews: Path, coverage: Coverage | None = None) -> str:
     """The whole page, with the pictures that ``previews`` holds."""
     style = resources.files("gypsum.report").joinpath("page.css").read_text("utf-8")
     head = element(
@@ -34,13 +35,14 @@ def render_page(data: ReportData, previews: Path) -> str:
         element("title", f"{data.title} – scan report"),
         element("style", Markup(style)),
     )
-    body = element("body", element("main", *_sections(data, previews)))
+    body = element("body", element("main", *_sections(data, previews, coverage)))
     return "<!DOCTYPE html>\n" + element("html", head, body, lang="en") + "\n"
 
 
-def _sections(data: ReportData, previews: Path) -> list[Markup]:
+def _sections(data: ReportData, previews: Path, coverage: Coverage | None) -> list[Markup]:
     sections = [_header(data), _tiles(data), _advice(data), _pictures(previews)]
-    sections += [_exports(data), _lost(data), _cameras(data), _stages(data), _details(data)]
+    sections += [_exports(data), _lost(data), _frame(data), _coverage(coverage), _cameras(data)]
+    sections += [_stages(data), _details(data)]
     return [section for section in sections if section]
 
 
@@ -154,6 +156,64 @@ def _why(photo: LostPhoto) -> tuple[str, str]:
     return photo.name, photo.reason
 
 
+def _frame(data: ReportData) -> Markup:
+    """How large the model is and which way is up, and how that is known."""
+    if data.frame is None:
+        return Markup()
+    frame = data.frame
+    notes = [element("p", f"{_sentence(frame.scale_note)} {_sentence(frame.up_note)}")]
+    if not frame.metric and frame.scale == "cameras":
+        how = element(
+            "p",
+            "To get a model of true size, lay a printed marker beside the object (",
+            element("code", "gypsum markers"),
+            ") and give its size, or give a distance that you measured.",
+            class_="do",
+        )
+        notes.append(how)
+    if not frame.measures:
+        return _section("Size and up", *notes)
+    rows = [
+        (
+            measure.name,
+            f"{1000 * measure.given_m:.1f}",
+            f"{1000 * measure.found_m:.1f}",
+            f"{100 * (measure.found_m / measure.given_m - 1):+.2f} %",
+            measure.photos,
+            "yes" if measure.used else "as a check",
+        )
+        for measure in frame.measures
+    ]
+    head = ("Length", "Given, mm", "In the model, mm", "Difference", "Photos", "Used")
+    return _section("Size and up", *notes, _table(head, rows, numbers=5))
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def _coverage(coverage: Coverage | None) -> Markup:
+    if coverage is None:
+        return Markup()
+    buffer = io.BytesIO()
+    Image.fromarray(draw_coverage(coverage)).save(buffer, "PNG", optimize=True)
+    words = "Every direction around the object is covered."
+    if coverage.weak:
+        words = f"Few photos look from {in_words(coverage.weak)}."
+    figure = element(
+        "figure",
+        element("img", src=_encoded(buffer.getvalue(), "png"), alt=f"Coverage charts. {words}"),
+        element(
+            "figcaption",
+            f"{words} Dots are photos, from blue (first) to orange (last): on the left seen from "
+            "above, with the front, where the first photo was taken, at the bottom; on the right "
+            "unrolled, as seen from the side.",
+        ),
+        class_="wide",
+    )
+    return _section("From which sides", element("div", figure, class_="figures"))
+
+
 def _cameras(data: ReportData) -> Markup:
     if data.cameras is None or not data.cameras.photos:
         return Markup()
@@ -169,14 +229,33 @@ def _cameras(data: ReportData) -> Markup:
             f"{photo.width} × {photo.height}",
             photo.camera,
             f"{photo.focal_px:.0f}",
+            "–" if photo.matches is None else f"{photo.matches:,}",
             f"{photo.points:,}",
             "–" if photo.error_px is None else f"{photo.error_px:.2f}",
         )
         for photo in cameras.photos
     ]
-    head = ("Photo", "Pixels", "Camera", "Focal length, px", "Points", "Error, px")
-    table = element("div", _table(head, rows, numbers=5), class_="scroll", tabindex=0)
-    return _section("Cameras", element("p", text), table)
+    head = ("Photo", "Pixels", "Camera", "Focal length, px", "Matches", "Points", "Error, px")
+    table = element("div", _table(head, rows, numbers=6), class_="scroll", tabindex=0)
+    return _section("Cameras", element("p", text), _calibration(data), table)
+
+
+def _calibration(data: ReportData) -> Markup:
+    """Focal lengths as they were found and as the cameras noted them."""
+    if data.cameras is None or not data.cameras.calibration:
+        return Markup()
+    rows = [
+        (
+            one.camera,
+            one.photos,
+            f"{one.found_px:.0f}",
+            "unknown" if one.exif_px is None else f"{one.exif_px:.0f}",
+            "" if one.exif_px is None else f"{100 * (one.found_px / one.exif_px - 1):+.1f} %",
+        )
+        for one in data.cameras.calibration
+    ]
+    head = ("Camera", "Photos", "Focal length found, px", "By EXIF, px", "Difference")
+    return _table(head, rows, numbers=4)
 
 
 def _stages(data: ReportData) -> Markup:

@@ -50,6 +50,43 @@ class RegisteredPhoto(_Part):
     error_px: float | None = Field(
         description="Mean reprojection error of those points, pixels; null without points."
     )
+    matches: int | None = Field(
+        None, description="Verified matches with other photos, all pairs together."
+    )
+
+
+class Calibration(_Part):
+    """How the focal length that was found compares with what the camera noted."""
+
+    camera: str = Field(description="Camera, lens, zoom and picture size.")
+    photos: int = Field(description="Registered photos taken with it.")
+    found_px: float = Field(description="Focal length found, pixels.")
+    exif_px: float | None = Field(description="Focal length by EXIF, pixels; null without.")
+
+
+class Measure(_Part):
+    """A length that was known, as it is in the model."""
+
+    name: str = Field(description="A marker or a distance.")
+    given_m: float = Field(description="As it was given, metres.")
+    found_m: float = Field(description="In the finished model, metres.")
+    photos: int = Field(description="Photos that it was measured in.")
+    used: bool = Field(description="Whether the scale rests on it; else it is a check.")
+
+
+class Frame(_Part):
+    """How up and scale were found, and how sure they are."""
+
+    up: str = Field(description="plane, roll, markers, GPS, given, or guess.")
+    up_note: str = Field(description="The same in words.")
+    metric: bool = Field(description="Whether the unit is the metre.")
+    scale: str = Field(description="distances, markers, GPS, given, or cameras (unknown).")
+    scale_note: str = Field(description="The same in words.")
+    scale_error: float | None = Field(
+        None, description="Relative standard error of the scale; null when it is unknown."
+    )
+    scale_observations: int = Field(0, description="Lengths or GPS tags that the scale rests on.")
+    measures: tuple[Measure, ...] = Field((), description="Known lengths in the model.")
 
 
 class Photos(_Part):
@@ -73,6 +110,10 @@ class Cameras(_Part):
     track_length: float = Field(description="Mean number of photos that see a point.")
     reprojection_error_px: float = Field(
         description="Mean distance between seen and predicted place of a point, pixels."
+    )
+    calibration: tuple[Calibration, ...] = Field((), description="Focal lengths found, by camera.")
+    weak_directions: tuple[str, ...] = Field(
+        (), description="Directions that few photos look from, in words; seen from the first photo."
     )
 
 
@@ -157,6 +198,7 @@ class ReportData(_Part):
     )
     photos: Photos = Field(description="Photos given, used and left out.")
     cameras: Cameras | None = Field(None, description="The cameras found.")
+    frame: Frame | None = Field(None, description="How up and scale were found.")
     dense: Dense | None = Field(None, description="Depth maps and dense cloud.")
     surface: Surface | None = Field(None, description="The final mesh.")
     texture: Texture | None = Field(None, description="The texture atlas.")
