@@ -30,15 +30,19 @@ inline Lanes fma(Lanes a, Lanes b, Lanes c) { return {_mm256_fmadd_ps(a.v, b.v, 
 inline Lanes operator*(Lanes a, Lanes b) { return {_mm256_mul_ps(a.v, b.v)}; }
 inline Lanes operator+(Lanes a, Lanes b) { return {_mm256_add_ps(a.v, b.v)}; }
 
-// Bilinear samples at (x, y), given in index coordinates and clamped into the picture.
+// Bilinear samples at (x, y), given in index coordinates. Only what is `clamped` may lie outside the
+// picture. The index is exact in single precision because pictures have fewer than 2^24 pixels.
+template <bool clamped>
 inline Lanes sample(const std::uint32_t* quads, int width, int height, Lanes x, Lanes y) {
-  const __m256 zero = _mm256_setzero_ps();
-  const __m256 px = _mm256_min_ps(_mm256_max_ps(x.v, zero), _mm256_set1_ps(float(width - 1)));
-  const __m256 py = _mm256_min_ps(_mm256_max_ps(y.v, zero), _mm256_set1_ps(float(height - 1)));
-  const __m256i ix = _mm256_cvttps_epi32(px), iy = _mm256_cvttps_epi32(py);
-  const __m256 fx = _mm256_sub_ps(px, _mm256_cvtepi32_ps(ix));
-  const __m256 fy = _mm256_sub_ps(py, _mm256_cvtepi32_ps(iy));
-  const __m256i index = _mm256_add_epi32(_mm256_mullo_epi32(iy, _mm256_set1_epi32(width)), ix);
+  __m256 px = x.v, py = y.v;
+  if constexpr (clamped) {
+    const __m256 zero = _mm256_setzero_ps();
+    px = _mm256_min_ps(_mm256_max_ps(px, zero), _mm256_set1_ps(float(width - 1)));
+    py = _mm256_min_ps(_mm256_max_ps(py, zero), _mm256_set1_ps(float(height - 1)));
+  }
+  const __m256 ix = _mm256_floor_ps(px), iy = _mm256_floor_ps(py);
+  const __m256 fx = _mm256_sub_ps(px, ix), fy = _mm256_sub_ps(py, iy);
+  const __m256i index = _mm256_cvttps_epi32(_mm256_fmadd_ps(iy, _mm256_set1_ps(float(width)), ix));
   const __m256i quad = _mm256_i32gather_epi32(reinterpret_cast<const int*>(quads), index, 4);
   const __m256i byte = _mm256_set1_epi32(255);
   const __m256 p00 = _mm256_cvtepi32_ps(_mm256_and_si256(quad, byte));
@@ -77,11 +81,12 @@ inline Lanes operator+(Lanes a, Lanes b) {
   for (int i = 0; i < 8; ++i) a.v[i] += b.v[i];
   return a;
 }
+template <bool clamped>
 inline Lanes sample(const std::uint32_t* quads, int width, int height, Lanes x, Lanes y) {
   Lanes r;
   for (int i = 0; i < 8; ++i) {
-    const float px = std::min(std::max(x.v[i], 0.0f), float(width - 1));
-    const float py = std::min(std::max(y.v[i], 0.0f), float(height - 1));
+    const float px = clamped ? std::min(std::max(x.v[i], 0.0f), float(width - 1)) : x.v[i];
+    const float py = clamped ? std::min(std::max(y.v[i], 0.0f), float(height - 1)) : y.v[i];
     const int ix = int(px), iy = int(py);
     const float fx = px - float(ix), fy = py - float(iy);
     const std::uint32_t quad = quads[iy * width + ix];

@@ -73,6 +73,8 @@ class Matcher {
     Source source{};
     source.height = int(gray.shape(0));
     source.width = int(gray.shape(1));
+    // Positions in the picture are computed in single precision.
+    if (gray.size() >= std::size_t(1) << 24) throw std::invalid_argument("a photo may have 2^24 pixels at most");
     split(forward, source.M, source.v);
     {
       nb::gil_scoped_release release;

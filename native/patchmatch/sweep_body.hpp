@@ -27,6 +27,13 @@ constexpr float kGoodCost = 0.8f;
 constexpr float kBeta = 0.3f;
 // Below this cost a pixel keeps its sources and only looks for better planes.
 constexpr float kSettledCost = 0.3f;
+// Candidates that vote on the sources: the pixel's own plane and the four nearby. The far ones only
+// have to be better.
+constexpr int kVoters = 5;
+// A plane that trails by this much in the heaviest source is not asked about in the others.
+constexpr float kHopeless = 0.05f;
+// Planes whose matches differ by less than this many pixels across the window are the same.
+constexpr float kSamePlane = 0.1f;
 // Forward-backward errors beyond this many pixels are all the same: occluded or wrong.
 constexpr float kMaxGeometricError = 3.0f;
 
@@ -102,6 +109,28 @@ struct Pixel {
     }
   }
 
+  // NCC of the window with the source around (sx, sy).
+  template <bool clamped>
+  float correlation(const Source& s, float sx, float sy, const float* jacobian) const {
+    const Lanes x0 = Lanes::all(sx - 0.5f), y0 = Lanes::all(sy - 0.5f);
+    const Lanes jxx = Lanes::all(jacobian[0]), jxy = Lanes::all(jacobian[1]);
+    const Lanes jyx = Lanes::all(jacobian[2]), jyy = Lanes::all(jacobian[3]);
+    Lanes sum = Lanes::all(0), squares = Lanes::all(0), products = Lanes::all(0);
+    for (int i = 0; i < kSamples; i += 8) {
+      const Lanes dx = Lanes::load(kWindow.dx + i), dy = Lanes::load(kWindow.dy + i);
+      const Lanes value =
+          sample<clamped>(s.quads.data(), s.width, s.height, fma(jxx, dx, fma(jxy, dy, x0)),
+                          fma(jyx, dx, fma(jyy, dy, y0)));
+      const Lanes weighted = Lanes::load(patch.weight + i) * value;
+      sum = sum + weighted;
+      squares = fma(weighted, value, squares);
+      products = fma(Lanes::load(patch.weighted + i), value, products);
+    }
+    const float mean = sum.sum();
+    const float variance = std::max(squares.sum() - mean * mean, 0.0f);
+    return products.sum() / std::sqrt((patch.variance + kNoiseVariance) * (variance + kNoiseVariance));
+  }
+
   // 1 - NCC of the window under the plane's homography, plus the geometric error where asked.
   float cost(const Plane& plane, int source) const {
     const Source& s = problem.sources[source];
@@ -121,22 +150,13 @@ struct Pixel {
     const float area = xx * yy - xy * yx;
     if (!(area > 0.04f && area < 25.0f)) return kWorstCost;  // mirrored, or far too slanted
 
-    const Lanes x0 = Lanes::all(sx - 0.5f), y0 = Lanes::all(sy - 0.5f);
-    const Lanes jxx = Lanes::all(xx), jxy = Lanes::all(xy), jyx = Lanes::all(yx), jyy = Lanes::all(yy);
-    Lanes sum = Lanes::all(0), squares = Lanes::all(0), products = Lanes::all(0);
-    for (int i = 0; i < kSamples; i += 8) {
-      const Lanes dx = Lanes::load(kWindow.dx + i), dy = Lanes::load(kWindow.dy + i);
-      const Lanes value = sample(s.quads.data(), s.width, s.height, fma(jxx, dx, fma(jxy, dy, x0)),
-                                 fma(jyx, dx, fma(jyy, dy, y0)));
-      const Lanes weighted = Lanes::load(patch.weight + i) * value;
-      sum = sum + weighted;
-      squares = fma(weighted, value, squares);
-      products = fma(Lanes::load(patch.weighted + i), value, products);
-    }
-    const float mean = sum.sum();
-    const float variance = std::max(squares.sum() - mean * mean, 0.0f);
-    const float ncc = products.sum() /
-                      std::sqrt((patch.variance + kNoiseVariance) * (variance + kNoiseVariance));
+    // How far the window's samples reach from its centre in the source.
+    const float reach_x = float(kRadius) * (std::abs(xx) + std::abs(xy));
+    const float reach_y = float(kRadius) * (std::abs(yx) + std::abs(yy));
+    const bool inside = sx - reach_x >= 0.5f && sy - reach_y >= 0.5f &&
+                        sx + reach_x < float(s.width) - 0.5f && sy + reach_y < float(s.height) - 0.5f;
+    const float jacobian[4] = {xx, xy, yx, yy};
+    const float ncc = inside ? correlation<false>(s, sx, sy, jacobian) : correlation<true>(s, sx, sy, jacobian);
     float result = 1.0f - ncc;
     if (problem.geometric_weight > 0 && s.inverse_depth)
       result += problem.geometric_weight * geometric_error(s, sx, sy);
@@ -228,27 +248,37 @@ struct Pixel {
 
 using Weights = std::array<float, kMaxSources>;
 
+// What the thresholds of the vote are in an iteration, and whether a source passes (ACMH, section 3.2):
+// a third of the candidates must agree, and few may speak against it.
+struct Ballot {
+  int candidates;
+  float good_threshold;
+
+  Ballot(int candidates_, int iteration)
+      : candidates(candidates_), good_threshold(kGoodCost * std::exp(-float(iteration * iteration) / 90.0f)) {}
+  bool enough_good(int good) const { return 3 * good >= candidates; }
+  bool too_many_bad(int bad) const { return 8 * bad > 3 * candidates; }
+};
+
 // Weight of each source from how the candidate planes match in it (ACMH, section 3.2).
-Weights select_sources(const float (*costs)[kMaxSources], int candidates, int sources,
-                       int iteration, std::uint16_t previous) {
-  const float good_threshold = kGoodCost * std::exp(-float(iteration * iteration) / 90.0f);
+Weights select_sources(const float (*costs)[kMaxSources], const Ballot& ballot, int sources,
+                       std::uint16_t previous) {
   Weights weights{};
   float total = 0;
   for (int j = 0; j < sources; ++j) {
     int good = 0, bad = 0;
     float confidence = 0, best = kWorstCost;
-    for (int i = 0; i < candidates; ++i) {
+    for (int i = 0; i < ballot.candidates; ++i) {
       const float c = costs[i][j];
       best = std::min(best, c);
-      if (c < good_threshold) {
+      if (c < ballot.good_threshold) {
         ++good;
         confidence += std::exp(-c * c / (2 * kBeta * kBeta));
       } else if (c > kBadCost) {
         ++bad;
       }
     }
-    // A third of the candidates must agree, and few may speak against the source.
-    if (3 * good >= candidates && 8 * bad <= 3 * candidates) {
+    if (ballot.enough_good(good) && !ballot.too_many_bad(bad)) {
       weights[j] = confidence / float(good);
       if (previous >> j & 1) weights[j] *= 1.25f;
     }
@@ -259,7 +289,7 @@ Weights select_sources(const float (*costs)[kMaxSources], int candidates, int so
     float b1 = kWorstCost + 1, b2 = kWorstCost + 1;
     for (int j = 0; j < sources; ++j) {
       float best = kWorstCost;
-      for (int i = 0; i < candidates; ++i) best = std::min(best, costs[i][j]);
+      for (int i = 0; i < ballot.candidates; ++i) best = std::min(best, costs[i][j]);
       if (best < b1) {
         b2 = b1, i2 = i1;
         b1 = best, i1 = j;
@@ -291,7 +321,7 @@ struct Candidates {
 
   // Adds a plane unless it is within a small fraction of a pixel of one that is there.
   void add(const Plane& plane, float w_pixel) {
-    const float tolerance = 0.03f * w_pixel;
+    const float tolerance = kSamePlane * w_pixel;
     for (int i = 0; i < count; ++i) {
       const Plane& other = planes[i];
       if (std::abs(other.w - plane.w) < tolerance &&
@@ -367,27 +397,9 @@ void take_plane(Choice& choice, const Plane& plane, const float* costs) {
   choice.cost = sum / choice.total;
 }
 
-// Every candidate in every source: the full vote of ACMH.
-Choice choose(const Pixel& pixel, const Candidates& candidates, int iteration, std::uint16_t previous) {
-  const int sources = int(pixel.problem.sources.size());
-  float costs[9][kMaxSources];
-  for (int i = 0; i < candidates.count; ++i)
-    for (int j = 0; j < sources; ++j) costs[i][j] = pixel.cost(candidates.planes[i], j);
-  Choice choice;
-  take_weights(choice, select_sources(costs, candidates.count, sources, iteration, previous), sources);
-  int best = 0;
-  float least = std::numeric_limits<float>::max();
-  for (int i = 0; i < candidates.count; ++i) {
-    float sum = 0;
-    for (int k = 0; k < choice.count; ++k) sum += choice.weight[k] * costs[i][choice.source[k]];
-    if (sum < least) least = sum, best = i;
-  }
-  take_plane(choice, candidates.planes[best], costs[best]);
-  return choice;
-}
-
 // Takes a plane that is better in the weighted mean. It is dropped as soon as it has lost: when its
-// partial sum passes the whole of the best one, or when it trails in the two heaviest sources.
+// partial sum passes the whole of the best one, when it trails far in the heaviest source, or when it
+// trails in the two heaviest.
 void attempt(const Pixel& pixel, const Plane& plane, Choice& choice) {
   if (!pixel.valid(plane)) return;
   const float limit = choice.cost * choice.total;
@@ -396,12 +408,47 @@ void attempt(const Pixel& pixel, const Plane& plane, Choice& choice) {
     term[k] = choice.weight[k] * pixel.cost(plane, choice.source[k]);
     sum += term[k];
     reference += choice.term[k];
+    if (k == 0 && sum >= reference + kHopeless * choice.weight[0]) return;
     if (sum >= limit || (k >= 1 && sum >= reference)) return;
   }
   if (sum >= reference) return;
   std::copy(term, term + choice.count, choice.term);
   choice.cost = sum / choice.total;
   choice.plane = plane;
+}
+
+// Costs of the first candidates in a source, until it is sure that the source does not pass.
+void ask(const Pixel& pixel, const Candidates& candidates, const Ballot& ballot, int source,
+         float (*costs)[kMaxSources]) {
+  int good = 0, bad = 0, i = 0;
+  bool hope = true;
+  for (; i < ballot.candidates && hope; ++i) {
+    const float c = costs[i][source] = pixel.cost(candidates.planes[i], source);
+    good += c < ballot.good_threshold;
+    bad += c > kBadCost;
+    hope = !ballot.too_many_bad(bad) && ballot.enough_good(good + ballot.candidates - 1 - i);
+  }
+  for (; i < ballot.candidates; ++i) costs[i][source] = kWorstCost;
+}
+
+// The first candidates in every source: the vote of ACMH. The others are tried afterwards.
+Choice choose(const Pixel& pixel, const Candidates& candidates, int iteration, std::uint16_t previous) {
+  const int sources = int(pixel.problem.sources.size());
+  const Ballot ballot(std::min(candidates.count, kVoters), iteration);
+  float costs[kVoters][kMaxSources];
+  for (int j = 0; j < sources; ++j) ask(pixel, candidates, ballot, j, costs);
+  Choice choice;
+  take_weights(choice, select_sources(costs, ballot, sources, previous), sources);
+  int best = 0;
+  float least = std::numeric_limits<float>::max();
+  for (int i = 0; i < ballot.candidates; ++i) {
+    float sum = 0;
+    for (int k = 0; k < choice.count; ++k) sum += choice.weight[k] * costs[i][choice.source[k]];
+    if (sum < least) least = sum, best = i;
+  }
+  take_plane(choice, candidates.planes[best], costs[best]);
+  for (int i = ballot.candidates; i < candidates.count; ++i) attempt(pixel, candidates.planes[i], choice);
+  return choice;
 }
 
 // A pixel whose plane already matches well: its own costs tell which sources see it, and candidates
@@ -414,7 +461,7 @@ Choice improve(const Pixel& pixel, const Candidates& candidates, int iteration, 
   for (int j = 0; j < sources; ++j)
     costs[0][j] = (previous >> j & 1) || j == asked ? pixel.cost(candidates.planes[0], j) : kWorstCost;
   Choice choice;
-  take_weights(choice, select_sources(costs, 1, sources, iteration, previous), sources);
+  take_weights(choice, select_sources(costs, Ballot(1, iteration), sources, previous), sources);
   take_plane(choice, candidates.planes[0], costs[0]);
   for (int i = 1; i < candidates.count; ++i) attempt(pixel, candidates.planes[i], choice);
   return choice;

@@ -27,8 +27,8 @@ _DISK_PER_DEPTH_PIXEL = 60
 #: Cloud, meshes, models and previews.
 _DISK_FOR_RESULTS = 300 * 2**20
 
-#: No hole is wider than the whole, as a share of its diagonal.
-_ALL_HOLES = 1.0
+#: The share of matching that is done when the learned part begins.
+_LEARNED_FROM = 0.1
 
 #: What the libraries take, and the stages that need most for each pixel of a depth map.
 _MEMORY_BASE = 600 * 2**20
@@ -62,16 +62,29 @@ def find_features(context: StageContext) -> None:
 
 def match_photos(context: StageContext) -> None:
     """Which points of two photos are the same."""
-    from gypsum.cameras import match_features
+    from gypsum.cameras import add_learned_matches, match_features
 
+    photos = context.inputs["photos"]
+    capture = Capture.read(photos)
+    learned = context.settings["matcher"] == "learned"
+    first = _LEARNED_FROM if learned else 1.0
     match_features(
-        Capture.read(context.inputs["photos"]),
+        capture,
         context.inputs["features"],
         context.folder,
         known=_known_cameras(context),
         threads=context.threads,
-        progress=context.progress,
+        progress=lambda done, doing="": context.progress(first * done, doing),
     )
+    if learned:
+        add_learned_matches(
+            capture,
+            photos / "photos",
+            context.inputs["features"],
+            context.folder,
+            threads=context.threads,
+            progress=lambda done, doing="": context.progress(first + (1 - first) * done, doing),
+        )
 
 
 def find_cameras(context: StageContext) -> None:
@@ -173,11 +186,10 @@ def build_surface(context: StageContext) -> None:
     from gypsum.formats.ply import read_cloud, write_mesh
     from gypsum.surface import SurfaceOptions, reconstruct_surface
 
-    usual = SurfaceOptions()
     mesh = reconstruct_surface(
         read_cloud(context.inputs["fusion"] / "cloud.ply"),
         _views(context),
-        replace(usual, fill_holes=_ALL_HOLES) if context.settings["fill_holes"] else usual,
+        SurfaceOptions(watertight=context.settings["watertight"]),
         threads=context.threads,
         progress=context.progress,
     )
@@ -353,7 +365,7 @@ PHOTO_SCAN = Pipeline(
             f"{_HERE}:match_photos",
             "cameras",
             needs=("photos", "features"),
-            settings=("known_cameras",),
+            settings=("known_cameras", "matcher"),
             cost=20,
         ),
         Stage(
@@ -381,6 +393,7 @@ PHOTO_SCAN = Pipeline(
             "dense",
             needs=("undistort",),
             settings=("depth_side", "depth_photos"),
+            version=2,
             cost=400,
         ),
         Stage(
@@ -400,7 +413,7 @@ PHOTO_SCAN = Pipeline(
             f"{_HERE}:build_surface",
             "surface",
             needs=("undistort", "fusion"),
-            settings=("fill_holes",),
+            settings=("watertight",),
             cost=80,
         ),
         Stage(
