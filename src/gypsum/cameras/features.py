@@ -37,7 +37,7 @@ _MEMORY = 2 << 30
 
 @dataclass(frozen=True)
 class Features:
-    """The features of one photo."""
+    """The features of one photo, the largest first."""
 
     keypoints: Float32
     """(N, 4) x, y, scale, angle: pixels of the full-size photo (COLMAP's), radians."""
@@ -51,6 +51,10 @@ class Features:
     def xy(self) -> Float32:
         """(N, 2) positions."""
         return self.keypoints[:, :2]
+
+    def first(self, count: int) -> Features:
+        """The ``count`` largest."""
+        return Features(self.keypoints[:count], self.descriptors[:count])
 
     def save(self, path: Path) -> None:
         """Write one ``.npz`` file."""
@@ -139,6 +143,7 @@ def extract(gray: UInt8, long_side: int, max_features: int) -> Features:
     order = np.lexsort((table[:, 3], table[:, 2], table[:, 1], table[:, 0]))
     table, sifts = table[order], sifts[order]
     chosen = spread_evenly(table[:, :2], table[:, 4], gray.shape, max_features)
+    chosen = chosen[np.argsort(-table[chosen, 2], kind="stable")]
     keypoints = table[chosen, :4]
     keypoints[:, :2] += 0.5
     keypoints[:, :2] *= (width / gray.shape[1], height / gray.shape[0])

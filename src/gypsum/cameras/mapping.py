@@ -17,7 +17,13 @@ from numpy.typing import NDArray
 from gypsum.cameras.features import in_parallel
 from gypsum.cameras.matches import MIN_MATCHES, SEED, remove_database
 from gypsum.cameras.pairs import Pair
-from gypsum.cameras.view_graph import ViewGraph, consistent_pairs, pair_errors
+from gypsum.cameras.view_graph import (
+    ViewGraph,
+    build_graph,
+    consistent_pairs,
+    pair_errors,
+    trusts_focal_lengths,
+)
 from gypsum.scene import Progress
 
 if TYPE_CHECKING:
@@ -26,14 +32,10 @@ if TYPE_CHECKING:
 Float64 = NDArray[np.float64]
 Matches = NDArray[np.uint32]
 
-#: Cells along the longer side of a photo; matches are weighed by the cells that they touch.
-_GRID = 16
 #: A photo is doubtful when pairs that disagree with its pose outweigh this share of all its pairs.
 _DOUBTFUL = 0.5
 #: Rotations of pairs and poses agree within this, degrees.
 _AGREE = 10.0
-#: When more of the matches than this fit no calibrated geometry, the focal length is not to trust.
-_UNCALIBRATED_SHARE = 0.6
 #: EXIF was wrong when mapping changes a focal length by more than this share.
 _FOCAL_CHANGE = 0.05
 
@@ -49,6 +51,8 @@ class Scene:
     """(N, 2) keypoints of each photo."""
     geometries: dict[Pair, pycolmap.TwoViewGeometry]
     """Verified pairs."""
+    fixed: frozenset[int] = frozenset()
+    """Ids of cameras whose intrinsics were given, and stay as they are."""
 
 
 @dataclass(frozen=True)
@@ -111,20 +115,6 @@ def read_scene(database_path: Path) -> Scene:
     )
 
 
-def has_trusted_focal_lengths(scene: Scene) -> bool:
-    """Whether every camera came with a focal length, and the matches agree with it."""
-    import pycolmap
-
-    if not all(camera.has_prior_focal_length for camera in scene.cameras):
-        return False
-    uncalibrated = int(pycolmap.TwoViewGeometryConfiguration.UNCALIBRATED)
-    total = fit = 0
-    for geometry in scene.geometries.values():
-        total += len(geometry.inlier_matches)
-        fit += len(geometry.inlier_matches) * (geometry.config != uncalibrated)
-    return fit >= (1 - _UNCALIBRATED_SHARE) * total
-
-
 def calibrated_geometries(
     scene: Scene, cameras: Sequence[pycolmap.Camera], threads: int, progress: Progress
 ) -> dict[Pair, pycolmap.TwoViewGeometry]:
@@ -156,43 +146,6 @@ def calibrated_geometries(
     return dict(sorted(found.items()))
 
 
-def view_graph(scene: Scene, geometries: dict[Pair, pycolmap.TwoViewGeometry]) -> ViewGraph:
-    """The pairs with a relative rotation, weighed by how much of both photos they cover.
-
-    Counting covered cells and not matches keeps one small, richly textured thing that repeats from
-    outvoting the rest of the photo. Pairs that fit no calibrated geometry are left out: as the
-    cameras are known, they join different things.
-    """
-    import pycolmap
-
-    uncalibrated = int(pycolmap.TwoViewGeometryConfiguration.UNCALIBRATED)
-    pairs, rotations, weights = [], [], []
-    for (i, j), geometry in sorted(geometries.items()):
-        if geometry.cam2_from_cam1 is None or geometry.config == uncalibrated:
-            continue
-        matches = geometry.inlier_matches
-        pairs.append((i, j))
-        rotations.append(geometry.cam2_from_cam1.rotation.matrix())
-        weights.append(
-            min(
-                covered_cells(scene.points[number][matches[:, side]], scene.cameras[number])
-                for side, number in enumerate((i, j))
-            )
-        )
-    return ViewGraph(
-        len(scene.names),
-        np.array(pairs, np.int64).reshape(-1, 2),
-        np.array(rotations).reshape(-1, 3, 3),
-        np.array(weights, np.float64),
-    )
-
-
-def covered_cells(xy: Float64, camera: pycolmap.Camera) -> int:
-    """How many cells of a grid over the photo hold at least one of the points (N, 2)."""
-    cells = np.floor(xy * (_GRID / max(camera.width, camera.height))).astype(np.int64)
-    return len(np.unique(cells[:, 1] * 4 * _GRID + cells[:, 0]))
-
-
 def map_trustworthy(
     scene: Scene,
     database_path: Path,
@@ -206,7 +159,7 @@ def map_trustworthy(
     and otherwise after a first model has found them.
     """
     mapper = _Mapper(scene, database_path, folder, threads, progress)
-    if has_trusted_focal_lengths(scene):
+    if trusts_focal_lengths(scene.cameras, scene.geometries):
         best = mapper.map_consistent(scene.cameras, scene.geometries, None)
         # A wrong focal length makes true pairs look inconsistent: judge again with the one found.
         wrong = best is not None and _focal_change(scene, best.model) > _FOCAL_CHANGE
@@ -250,7 +203,7 @@ class _Mapper:
 
         ``first`` is kept where it contradicts none of them, or where the new one is no larger.
         """
-        graph = view_graph(self.scene, geometries)
+        graph = build_graph(self.scene.points, self.scene.cameras, geometries)
         consistent = graph.select(consistent_pairs(graph))
         if first is not None:
             first.doubtful = _doubtful(self.scene, consistent, first.model)
@@ -284,7 +237,13 @@ class _Mapper:
         try:
             for attempt in ATTEMPTS:
                 mapped = _map(
-                    attempt, filtered, self.folder, within_reach, self.threads, self.progress
+                    attempt,
+                    filtered,
+                    self.folder,
+                    within_reach,
+                    self.scene.fixed,
+                    self.threads,
+                    self.progress,
                 )
                 better = mapped is not None and (best is None or mapped.trusted > best.trusted)
                 # Asking for less still won't help where asking for less didn't.
@@ -363,6 +322,7 @@ def _map(
     database_path: Path,
     folder: Path,
     within_reach: int,
+    fixed: frozenset[int],
     threads: int,
     progress: Progress,
 ) -> Mapped | None:
@@ -373,6 +333,7 @@ def _map(
     options.num_threads = threads
     options.extract_colors = False
     options.min_model_size = 3
+    options.constant_cameras = set(fixed)
     options.random_seed = options.mapper.random_seed = options.triangulation.random_seed = SEED
     options.mapper.init_min_num_inliers = attempt.init_inliers
     options.mapper.init_min_tri_angle = attempt.init_angle

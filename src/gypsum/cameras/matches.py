@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -14,10 +15,18 @@ import PIL.Image  # noqa: F401  before pycolmap, whose zlib breaks Pillow when i
 from numpy.typing import NDArray
 
 from gypsum.cameras.features import Features, features_path, in_parallel
-from gypsum.cameras.pairs import EXHAUSTIVE, Pair, all_pairs, likely_pairs
+from gypsum.cameras.known import KnownCameras, assign, pairs_by_pose
+from gypsum.cameras.pairs import EXHAUSTIVE, Pair, all_pairs, likely_pairs, promising_pairs
+from gypsum.cameras.self_calibration import find_focal_lengths
+from gypsum.cameras.view_graph import (
+    build_graph,
+    consistent_pairs,
+    covered_by_both,
+    trusts_focal_lengths,
+)
 from gypsum.formats.atomic import atomic_write
 from gypsum.native import _match
-from gypsum.scene import Progress, no_progress
+from gypsum.scene import Camera, Progress, no_progress
 from gypsum.scene.capture import Capture, PhotoFile
 
 if TYPE_CHECKING:
@@ -28,6 +37,13 @@ Matches = NDArray[np.uint32]
 DATABASE = "database.db"
 #: A match must be this much nearer than the second best (Lowe 2004).
 RATIO = 0.8
+#: Features of each photo that a preview matches: the largest, seen from near and far alike.
+PREVIEW = 1024
+#: Chance alone gives a preview fewer matches than this.
+CHANCE = 6
+#: A photo with fewer than FEW_PARTNERS partners of HOLDING verified matches is weakly held.
+FEW_PARTNERS = 4
+HOLDING = 30
 #: Pairs with fewer matches are not worth verifying: chance alone gives them.
 MIN_MATCHES = 15
 #: Without EXIF the focal length starts here, times the longer side (COLMAP's guess).
@@ -41,56 +57,172 @@ def match_features(
     folder: Path,
     *,
     exhaustive: int = EXHAUSTIVE,
+    known: KnownCameras | None = None,
     threads: int = 0,
     progress: Progress = no_progress,
 ) -> None:
     """Write ``folder/database.db``: cameras, photos, keypoints, matches and two-view geometries.
 
-    All pairs of up to ``exhaustive`` photos are matched, and likely pairs of more. Matches already
-    in ``folder/matches`` from an interrupted run are used again.
+    A preview ranks all pairs of up to ``exhaustive`` photos, and likely pairs of more; promising
+    ones are matched in full. Photos that too few others hold are then tried with all the rest.
+    Other pairs stay with what the preview matched, which helps to tell which can be true together.
+    Matches already in ``folder/matches`` from an interrupted run are used again.
     """
-    parts = folder / "matches"
-    parts.mkdir(parents=True, exist_ok=True)
+    import pycolmap
+
+    # What COLMAP logs is not for the user.
+    pycolmap.logging.minloglevel = int(pycolmap.logging.Level.FATAL)
+    threads = threads or os.cpu_count() or 1
     photos = capture.photos
     features = [Features.load(features_path(features_folder, photo.name)) for photo in photos]
-    if len(photos) <= exhaustive:
-        pairs = all_pairs(len(photos))
+    largest = [f.first(PREVIEW) for f in features]
+    given = assign(known, photos) if known is not None else None
+    if given is not None and any(given.poses):
+        candidates = pairs_by_pose(given.poses)
+    elif len(photos) <= exhaustive:
+        candidates = all_pairs(len(photos))
     else:
         progress(0.0, "finding photos that look alike")
-        pairs = likely_pairs(photos, [f.descriptors for f in features])
-    threads = threads or os.cpu_count() or 1
-    matches = dict(_match_pairs(features, pairs, parts, threads, progress))
-    cameras = make_cameras(photos)
-    geometries = _verify_pairs(features, matches, cameras, threads, progress)
+        candidates = likely_pairs(photos, [f.descriptors for f in largest])
+    previews = dict(_preview_pairs(largest, candidates, threads, _part(progress, 0.0, 0.15)))
+    cameras = make_cameras(photos, None if given is None else given.cameras)
+    points = [f.xy.astype(np.float64) for f in features]
+    set_focal_lengths(photos, cameras, points, previews)
+
+    matcher = _Matcher(features, points, cameras, folder / "matches", threads)
+    glimpses = matcher.verify(previews, _part(progress, 0.15, 0.25))
+    pairs = promising_pairs(len(photos), promise(points, cameras, previews, glimpses))
+    matches, geometries = matcher.match(pairs, "first", _part(progress, 0.25, 0.9))
+    weak = weakly_held(points, cameras, glimpses | geometries)
+    rest = [pair for pair in previews if not weak.isdisjoint(pair) and pair not in matches]
+    if rest:
+        more, verified = matcher.match(rest, "more", _part(progress, 0.9, 0.98))
+        matches, geometries = matches | more, geometries | verified
+    matches, geometries = previews | matches, glimpses | geometries
+
     temporary = folder / f".{DATABASE}.part"
     remove_database(temporary)
-    write_database(temporary, photos, cameras, features, matches, dict(geometries))
+    write_database(temporary, photos, cameras, features, matches, geometries)
     temporary.replace(folder / DATABASE)
-    progress(1.0, f"matched {len(pairs)} pairs")
+    progress(1.0, f"matched {len(matches)} pairs")
 
 
-def _match_pairs(
-    features: Sequence[Features],
-    pairs: Sequence[Pair],
-    parts: Path,
-    threads: int,
-    progress: Progress,
+def _preview_pairs(
+    largest: Sequence[Features], pairs: Sequence[Pair], threads: int, progress: Progress
 ) -> Iterator[tuple[Pair, Matches]]:
-    """Matches of every pair; those of one first photo are kept together in a file."""
+    """Matches of the largest features of every pair, in no order."""
+    work = (
+        partial(_match_group, largest, list(group))
+        for _, group in groupby(pairs, key=lambda pair: pair[0])
+    )
     done = 0
-    for first, group in groupby(pairs, key=lambda pair: pair[0]):
-        partners = [j for _, j in group]
-        path = parts / f"{first:05d}.npz"
-        found = _read_part(path, partners)
-        if found is None:
-            work = (partial(_match_pair, features, first, j) for j in partners)
-            found = dict(in_parallel(work, threads))
-            with atomic_write(path) as file:
-                np.savez(file, allow_pickle=False, **{str(j): found[j] for j in partners})
-        for j in partners:
-            yield (first, j), found[j]
-        done += len(partners)
-        progress(0.7 * done / len(pairs), f"matching, pair {done} of {len(pairs)}")
+    for found in in_parallel(work, threads):
+        done += len(found)
+        progress(done / len(pairs), f"comparing photos, pair {done} of {len(pairs)}")
+        yield from found
+
+
+def _match_group(features: Sequence[Features], pairs: Sequence[Pair]) -> list[tuple[Pair, Matches]]:
+    return [(pair, _match_pair(features, pair)) for pair in pairs]
+
+
+def _match_pair(features: Sequence[Features], pair: Pair) -> Matches:
+    i, j = pair
+    return _match.match_descriptors(features[i].descriptors, features[j].descriptors, RATIO)
+
+
+def promise(
+    points: Sequence[NDArray[np.float64]],
+    cameras: Sequence[pycolmap.Camera],
+    previews: Mapping[Pair, Matches],
+    glimpses: Mapping[Pair, pycolmap.TwoViewGeometry],
+) -> dict[Pair, float]:
+    """How much each pair promises: how much of both photos its verified preview covers.
+
+    Covered cells rather than matches, as one small thing that repeats may have most of those.
+    Where nothing could be verified, the number of matches decides, below all others; zero is
+    chance.
+    """
+    found = {pair: len(m) / PREVIEW if len(m) >= CHANCE else 0.0 for pair, m in previews.items()}
+    for pair, geometry in glimpses.items():
+        found[pair] = covered_by_both(points, cameras, pair, geometry)
+    return found
+
+
+def weakly_held(
+    points: Sequence[NDArray[np.float64]],
+    cameras: Sequence[pycolmap.Camera],
+    geometries: Mapping[Pair, pycolmap.TwoViewGeometry],
+) -> set[int]:
+    """Photos with too few verified partners that can be true together."""
+    pairs = list(geometries)
+    if trusts_focal_lengths(cameras, geometries):
+        graph = build_graph(points, cameras, geometries)
+        pairs = [(int(i), int(j)) for i, j in graph.pairs[consistent_pairs(graph)]]
+    partners = np.zeros(len(points), np.int64)
+    for pair in pairs:
+        if len(geometries[pair].inlier_matches) >= HOLDING:
+            partners[list(pair)] += 1
+    return set(np.flatnonzero(partners < FEW_PARTNERS).tolist())
+
+
+@dataclass(frozen=True)
+class _Matcher:
+    """Matches pairs in full, and verifies them."""
+
+    features: Sequence[Features]
+    points: Sequence[NDArray[np.float64]]
+    cameras: Sequence[pycolmap.Camera]
+    folder: Path
+    threads: int
+
+    def match(
+        self, pairs: Sequence[Pair], name: str, progress: Progress
+    ) -> tuple[dict[Pair, Matches], dict[Pair, pycolmap.TwoViewGeometry]]:
+        """Matches of all pairs, and the geometry of those that have one.
+
+        Matches are kept in ``folder/name``.
+        """
+        matches = dict(self._all_matches(sorted(pairs), name, _part(progress, 0.0, 0.7)))
+        return matches, self.verify(matches, _part(progress, 0.7, 1.0))
+
+    def _all_matches(
+        self, pairs: Sequence[Pair], name: str, progress: Progress
+    ) -> Iterator[tuple[Pair, Matches]]:
+        """Those of one first photo are kept together in a file."""
+        parts = self.folder / name
+        parts.mkdir(parents=True, exist_ok=True)
+        done = 0
+        for first, group in groupby(pairs, key=lambda pair: pair[0]):
+            partners = [j for _, j in group]
+            path = parts / f"{first:05d}.npz"
+            found = _read_part(path, partners)
+            if found is None:
+                work = (partial(_match_group, self.features, [(first, j)]) for j in partners)
+                found = {pair[1]: m for one in in_parallel(work, self.threads) for pair, m in one}
+                with atomic_write(path) as file:
+                    np.savez(file, allow_pickle=False, **{str(j): found[j] for j in partners})
+            for j in partners:
+                yield (first, j), found[j]
+            done += len(partners)
+            progress(done / len(pairs), f"matching, pair {done} of {len(pairs)}")
+
+    def verify(
+        self, matches: Mapping[Pair, Matches], progress: Progress
+    ) -> dict[Pair, pycolmap.TwoViewGeometry]:
+        """The geometry of the pairs that have one."""
+        candidates = {pair: found for pair, found in matches.items() if len(found) >= MIN_MATCHES}
+        work = (
+            partial(verify_pair, pair, self.points, self.cameras, found)
+            for pair, found in candidates.items()
+        )
+        geometries = {}
+        for done, (pair, geometry) in enumerate(in_parallel(work, self.threads), start=1):
+            if done % 16 == 0:
+                progress(done / len(candidates), f"verifying, pair {done} of {len(candidates)}")
+            if len(geometry.inlier_matches) >= MIN_MATCHES:
+                geometries[pair] = geometry
+        return geometries
 
 
 def _read_part(path: Path, partners: Sequence[int]) -> dict[int, Matches] | None:
@@ -102,18 +234,32 @@ def _read_part(path: Path, partners: Sequence[int]) -> dict[int, Matches] | None
         return {j: data[str(j)] for j in partners}
 
 
-def _match_pair(features: Sequence[Features], i: int, j: int) -> tuple[int, Matches]:
-    matches = _match.match_descriptors(features[i].descriptors, features[j].descriptors, RATIO)
-    return j, matches
+def make_cameras(
+    photos: Sequence[PhotoFile], known: Sequence[Camera | None] | None = None
+) -> list[pycolmap.Camera]:
+    """One camera per photo, the same object for photos with the same key; ids count from 1.
 
-
-def make_cameras(photos: Sequence[PhotoFile]) -> list[pycolmap.Camera]:
-    """One camera per photo, the same object for photos with the same key; ids count from 1."""
+    ``known`` are intrinsics that were given; photos with the same one share it.
+    """
     import pycolmap
 
-    cameras: dict[str, pycolmap.Camera] = {}
-    for photo in photos:
-        if photo.camera in cameras:
+    cameras: dict[object, pycolmap.Camera] = {}
+    keys: list[object] = [
+        photo.camera if given is None else (given.id, given.width, given.height)
+        for photo, given in zip(photos, known or [None] * len(photos), strict=True)
+    ]
+    for photo, key, given in zip(photos, keys, known or [None] * len(photos), strict=True):
+        if key in cameras:
+            continue
+        if given is not None:
+            cameras[key] = pycolmap.Camera(
+                camera_id=len(cameras) + 1,
+                model=given.model,
+                width=given.width,
+                height=given.height,
+                params=given.params,
+                has_prior_focal_length=True,
+            )
             continue
         focals = [p.focal_px for p in photos if p.camera == photo.camera and p.focal_px]
         guess = GUESSED_FOCAL * max(photo.width, photo.height)
@@ -122,32 +268,41 @@ def make_cameras(photos: Sequence[PhotoFile]) -> list[pycolmap.Camera]:
             len(cameras) + 1, "SIMPLE_RADIAL", focal, photo.width, photo.height
         )
         camera.has_prior_focal_length = bool(focals)
-        cameras[photo.camera] = camera
-    return [cameras[photo.camera] for photo in photos]
+        cameras[key] = camera
+    return [cameras[key] for key in keys]
 
 
-def _verify_pairs(
-    features: Sequence[Features],
-    matches: dict[Pair, Matches],
+def set_focal_lengths(
+    photos: Sequence[PhotoFile],
     cameras: Sequence[pycolmap.Camera],
-    threads: int,
-    progress: Progress,
-) -> Iterator[tuple[Pair, pycolmap.TwoViewGeometry]]:
-    """The two-view geometry of every pair that has one."""
-    points = [f.xy.astype(np.float64) for f in features]
-    candidates = {pair: found for pair, found in matches.items() if len(found) >= MIN_MATCHES}
-    work = (
-        partial(_verify_pair, pair, points, cameras, found) for pair, found in candidates.items()
-    )
-    for done, (pair, geometry) in enumerate(in_parallel(work, threads), start=1):
-        if done % 16 == 0:
-            share = done / len(candidates)
-            progress(0.7 + 0.25 * share, f"verifying, pair {done} of {len(candidates)}")
-        if len(geometry.inlier_matches) >= MIN_MATCHES:
-            yield pair, geometry
+    points: Sequence[NDArray[np.float64]],
+    matches: Mapping[Pair, Matches],
+) -> None:
+    """Give cameras without a focal length that which the matches tell, where they do."""
+    focal = find_focal_lengths(photos, points, matches)
+    for photo, camera in zip(photos, cameras, strict=True):
+        if not camera.has_prior_focal_length and photo.camera in focal:
+            for index in camera.focal_length_idxs():
+                camera.params[index] = focal[photo.camera]
+            camera.has_prior_focal_length = True
 
 
-def _verify_pair(
+def two_view_options() -> pycolmap.TwoViewGeometryOptions:
+    """COLMAP's, but deterministic, and stopped where more trials hardly ever find more.
+
+    A pair with no geometry at all would else cost ten times as much as one that has it.
+    """
+    import pycolmap
+
+    options = pycolmap.TwoViewGeometryOptions()
+    options.compute_relative_pose = True
+    options.ransac.random_seed = SEED
+    options.ransac.dyn_num_trials_multiplier = 2.0
+    options.ransac.max_num_trials = 1500
+    return options
+
+
+def verify_pair(
     pair: Pair,
     points: Sequence[NDArray[np.float64]],
     cameras: Sequence[pycolmap.Camera],
@@ -155,12 +310,9 @@ def _verify_pair(
 ) -> tuple[Pair, pycolmap.TwoViewGeometry]:
     import pycolmap
 
-    options = pycolmap.TwoViewGeometryOptions()
-    options.ransac.random_seed = SEED
-    options.compute_relative_pose = True
     i, j = pair
     return pair, pycolmap.estimate_two_view_geometry(
-        cameras[i], points[i], cameras[j], points[j], matches, options
+        cameras[i], points[i], cameras[j], points[j], matches, two_view_options()
     )
 
 
@@ -204,3 +356,12 @@ def write_database(
                 database.write_matches(i + 1, j + 1, pairs)
         for (i, j), geometry in sorted(geometries.items()):
             database.write_two_view_geometry(i + 1, j + 1, geometry)
+
+
+def _part(progress: Progress, start: float, end: float) -> Progress:
+    """Progress of a part, as progress of the whole."""
+
+    def part(done: float, doing: str = "") -> None:
+        progress(start + (end - start) * done, doing)
+
+    return part

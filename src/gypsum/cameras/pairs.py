@@ -1,13 +1,20 @@
-"""Which photos to match with which."""
+"""Which photos to match with which.
+
+Matching is the dearest step, and most pairs of a large set share nothing. So pairs are proposed
+cheaply (all of a small set, those that look alike of a larger one), ranked by a preview, a match of
+a few features of each photo (Wu 2013, "Towards linear-time incremental structure from motion"), and
+only promising ones are matched in full.
+"""
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 
 from gypsum.scene.capture import PhotoFile
 
@@ -15,12 +22,20 @@ Float32 = NDArray[np.float32]
 UInt8 = NDArray[np.uint8]
 Pair = tuple[int, int]
 
-#: Up to this many photos every pair is matched; the work for more grows linearly.
+#: Up to this many photos every pair is previewed; the work for more grows linearly.
 EXHAUSTIVE = 120
-#: Partners of each photo by looks, in the order given (video, a walk around) and by GPS.
-SIMILAR = 24
+#: Partners of each photo by looks, in the order given (video, a walk around), in the order of time,
+#: and by GPS.
+SIMILAR = 60
 IN_ORDER = 4
 NEARBY = 8
+#: Up to this many photos every pair is matched in full.
+FEW = 24
+#: Partners of each photo, as ranks by the preview. The best see almost the same; those further
+#: down, from another side, hold the model together at large.
+RANKS = (0, 1, 2, 3, 4, 5, 6, 7, 9, 11, 14, 18, 23, 29)
+#: As many partners are tried even when the preview looks like chance.
+LEAST = 4
 #: Visual words, and the descriptors that they are learned from.
 WORDS = 64
 SAMPLE = 40_000
@@ -33,15 +48,15 @@ def all_pairs(count: int) -> list[Pair]:
 
 
 def likely_pairs(photos: Sequence[PhotoFile], descriptors: Iterable[UInt8]) -> list[Pair]:
-    """Pairs that probably overlap, sorted: similar photos, neighbours in order, neighbours by GPS.
+    """Pairs that probably overlap, sorted: similar photos, and neighbours in order, time and GPS.
 
-    ``descriptors`` gives (N, 128) for each photo, and is gone through twice.
+    ``descriptors`` gives (N, 128) for each photo.
     """
     similarity = aggregate(list(descriptors))
     similarity = similarity @ similarity.T
     np.fill_diagonal(similarity, -np.inf)
     count = len(photos)
-    pairs = {(i, j) for i in range(count) for j in range(i + 1, min(count, i + 1 + IN_ORDER))}
+    pairs = _in_order(range(count)) | _in_order(_by_time(photos))
     for i in range(count):
         nearest = np.argsort(-similarity[i], kind="stable")[:SIMILAR]
         pairs.update((min(i, int(j)), max(i, int(j))) for j in nearest if j != i)
@@ -65,8 +80,7 @@ def aggregate(descriptors: Sequence[UInt8]) -> Float32:
     for i, rows in enumerate(descriptors):
         points = rows.astype(np.float32)
         nearest = _nearest_word(points, words)
-        sums = np.zeros_like(words)
-        np.add.at(sums, nearest, points - words[nearest])
+        sums = _sums(points - words[nearest], nearest, len(words))
         sums /= np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-9)
         vectors[i] = (np.sign(sums) * np.sqrt(np.abs(sums))).ravel()
     vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
@@ -77,17 +91,61 @@ def _k_means(points: Float32, count: int, rng: np.random.Generator, rounds: int 
     centres = points[rng.permutation(len(points))[:count]].copy()
     for _ in range(rounds):
         nearest = _nearest_word(points, centres)
-        sums = np.zeros_like(centres)
-        np.add.at(sums, nearest, points)
+        sums = _sums(points, nearest, count)
         sizes = np.bincount(nearest, minlength=count)
         used = sizes > 0
         centres[used] = sums[used] / sizes[used, None]
     return centres
 
 
+def _sums(points: Float32, word: NDArray[np.intp], count: int) -> Float32:
+    """(count, 128) sum of the points of each word."""
+    members = csr_matrix(
+        (np.ones(len(points), np.float32), (word, np.arange(len(points)))), (count, len(points))
+    )
+    sums: Float32 = members @ points
+    return sums
+
+
 def _nearest_word(points: Float32, words: Float32) -> NDArray[np.intp]:
     nearest: NDArray[np.intp] = np.argmax(points @ words.T - 0.5 * (words**2).sum(axis=1), axis=1)
     return nearest
+
+
+def promising_pairs(count: int, promise: Mapping[Pair, float]) -> list[Pair]:
+    """The pairs worth matching in full, sorted, given how much each promises; zero is chance.
+
+    Each of the ``count`` photos chooses partners by :data:`RANKS`, and is chosen by others too.
+    """
+    if count <= FEW:
+        return sorted(promise)
+    partners: list[list[tuple[float, int]]] = [[] for _ in range(count)]
+    for (i, j), score in promise.items():
+        partners[i].append((-score, j))
+        partners[j].append((-score, i))
+    chosen = set()
+    for i, ranked in enumerate(partners):
+        ranked.sort()
+        for rank in RANKS:
+            if rank < len(ranked) and (rank < LEAST or ranked[rank][0] < 0):
+                j = ranked[rank][1]
+                chosen.add((min(i, j), max(i, j)))
+    return sorted(chosen)
+
+
+def _in_order(photos: Sequence[int]) -> set[Pair]:
+    """Pairs of photos that are near each other in a sequence."""
+    return {
+        (min(i, j), max(i, j))
+        for place, i in enumerate(photos)
+        for j in photos[place + 1 : place + 1 + IN_ORDER]
+    }
+
+
+def _by_time(photos: Sequence[PhotoFile]) -> list[int]:
+    """Photos that tell when they were taken, in that order."""
+    times = [(photo.time, i) for i, photo in enumerate(photos) if photo.time is not None]
+    return [i for _, i in sorted(times)]
 
 
 def _nearby(photos: Sequence[PhotoFile]) -> set[Pair]:

@@ -33,25 +33,40 @@ MIN_OBSERVATIONS = 2000
 
 
 def refine(
-    model: pycolmap.Reconstruction, threads: int, progress: Progress = no_progress
+    model: pycolmap.Reconstruction,
+    threads: int,
+    progress: Progress = no_progress,
+    fixed: frozenset[int] = frozenset(),
 ) -> dict[str, Any]:
-    """Adjust all cameras and points together, in place; returns what was done, for the report."""
+    """Adjust all cameras and points together, in place; returns what was done, for the report.
+
+    The intrinsics of the ``fixed`` cameras (their ids) were given and stay.
+    """
     import pycolmap
 
-    adjust(model, threads, principal_point=False)
+    adjust(model, threads, principal_point=False, fixed=fixed)
     progress(0.3, "refining cameras")
     observations = pycolmap.ObservationManager(model)
     dropped = observations.filter_all_points3D(MAX_ERROR, MIN_ANGLE)
-    adjust(model, threads, principal_point=False)
+    adjust(model, threads, principal_point=False, fixed=fixed)
     progress(0.6, "refining cameras")
     facts: dict[str, Any] = {"dropped_observations": int(dropped), "principal_point": "centre"}
-    if _tells_principal_point(model):
-        facts |= _try_principal_point(model, threads)
+    used = {camera.camera_id for camera in _used_cameras(model)}
+    if used <= fixed:
+        facts["principal_point"] = "given"
+    elif _tells_principal_point(model):
+        facts |= _try_principal_point(model, threads, fixed)
     model.update_point_3d_errors()
     return facts
 
 
-def adjust(model: pycolmap.Reconstruction, threads: int, *, principal_point: bool) -> None:
+def adjust(
+    model: pycolmap.Reconstruction,
+    threads: int,
+    *,
+    principal_point: bool,
+    fixed: frozenset[int] = frozenset(),
+) -> None:
     """One robust bundle adjustment of everything, in place."""
     import pycolmap
 
@@ -65,6 +80,8 @@ def adjust(model: pycolmap.Reconstruction, threads: int, *, principal_point: boo
     config = pycolmap.BundleAdjustmentConfig()
     for number in model.reg_image_ids():
         config.add_image(number)
+    for number in fixed:
+        config.set_constant_cam_intrinsics(number)
     config.fix_gauge(pycolmap.BundleAdjustmentGauge.TWO_CAMS_FROM_WORLD)
     pycolmap.create_default_bundle_adjuster(options, config, model).solve()
 
@@ -101,11 +118,13 @@ def _tells_principal_point(model: pycolmap.Reconstruction) -> bool:
     return min(photos.values()) >= MIN_PHOTOS and min(observations.values()) >= MIN_OBSERVATIONS
 
 
-def _try_principal_point(model: pycolmap.Reconstruction, threads: int) -> dict[str, Any]:
+def _try_principal_point(
+    model: pycolmap.Reconstruction, threads: int, fixed: frozenset[int]
+) -> dict[str, Any]:
     """Free the principal point, and take it back where that is not worth it."""
     before = robust_cost(model)
     kept = _parameters(model)
-    adjust(model, threads, principal_point=True)
+    adjust(model, threads, principal_point=True, fixed=fixed)
     gain = 1 - robust_cost(model) / before if before > 0 else 0.0
     shifts = [
         np.array([camera.principal_point_x, camera.principal_point_y])

@@ -2,19 +2,28 @@
 
 Things that repeat (the same picture on two walls, windows, a turned symmetric object) give pairs
 that look well matched and are wrong. Wrong rotations rarely close a loop with others: triangles of
-photos tell right pairs from wrong ones, and averaging all rotations robustly settles the rest.
+photos tell right pairs from wrong ones, and averaging all rotations robustly settles the rest. A
+photo that the averaging left where a few pairs agree is moved to where more of its pairs do.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
+import PIL.Image  # noqa: F401  before pycolmap, whose zlib breaks Pillow when it is loaded first
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, csr_matrix
 from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 from scipy.sparse.linalg import spsolve
 from scipy.spatial.transform import Rotation
+
+from gypsum.cameras.pairs import Pair
+
+if TYPE_CHECKING:
+    import pycolmap
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
@@ -27,6 +36,13 @@ PAIR_TOLERANCE = 8.0
 #: Scale of the robust loss of the averaging, degrees.
 _LOSS_SCALE = 3.0
 _ROUNDS = 40
+#: Cells along the longer side of a photo; matches are weighed by the cells that they touch.
+_GRID = 10
+#: When more of the matches than this fit no calibrated geometry, the focal length is not to trust.
+_UNCALIBRATED_SHARE = 0.6
+#: Rounds of votes over all photos, and the share by which another place has to win.
+_VOTES = 10
+_MAJORITY = 1.02
 
 
 @dataclass(frozen=True)
@@ -61,6 +77,70 @@ class ViewGraph:
         return largest_first
 
 
+def build_graph(
+    points: Sequence[Float64],
+    cameras: Sequence[pycolmap.Camera],
+    geometries: Mapping[Pair, pycolmap.TwoViewGeometry],
+) -> ViewGraph:
+    """The pairs with a relative rotation, weighed by how much of both photos they cover.
+
+    ``points`` are (N, 2) pixels for each photo. Counting covered cells and not matches keeps one
+    small, richly textured thing that repeats from outvoting the rest of the photo. Pairs that fit
+    no calibrated geometry are left out: as the cameras are known, they join different things.
+    """
+    import pycolmap
+
+    uncalibrated = int(pycolmap.TwoViewGeometryConfiguration.UNCALIBRATED)
+    pairs, rotations, weights = [], [], []
+    for (i, j), geometry in sorted(geometries.items()):
+        if geometry.cam2_from_cam1 is None or geometry.config == uncalibrated:
+            continue
+        pairs.append((i, j))
+        rotations.append(geometry.cam2_from_cam1.rotation.matrix())
+        weights.append(covered_by_both(points, cameras, (i, j), geometry))
+    return ViewGraph(
+        len(points),
+        np.array(pairs, np.int64).reshape(-1, 2),
+        np.array(rotations).reshape(-1, 3, 3),
+        np.array(weights, np.float64),
+    )
+
+
+def covered_by_both(
+    points: Sequence[Float64],
+    cameras: Sequence[pycolmap.Camera],
+    pair: Pair,
+    geometry: pycolmap.TwoViewGeometry,
+) -> int:
+    """How many cells of a grid over both photos the verified matches of a pair touch."""
+    return min(
+        covered_cells(points[k][rows], cameras[k].width, cameras[k].height)
+        for k, rows in zip(pair, geometry.inlier_matches.T, strict=True)
+    )
+
+
+def covered_cells(xy: Float64, width: int, height: int) -> int:
+    """How many cells of a grid over the photo hold at least one of the points (N, 2)."""
+    cells = np.floor(xy * (_GRID / max(width, height))).astype(np.int64)
+    return len(np.unique(cells[:, 1] * 4 * _GRID + cells[:, 0]))
+
+
+def trusts_focal_lengths(
+    cameras: Sequence[pycolmap.Camera], geometries: Mapping[Pair, pycolmap.TwoViewGeometry]
+) -> bool:
+    """Whether every camera came with a focal length, and the matches agree with it."""
+    import pycolmap
+
+    if not all(camera.has_prior_focal_length for camera in cameras):
+        return False
+    uncalibrated = int(pycolmap.TwoViewGeometryConfiguration.UNCALIBRATED)
+    total = fit = 0
+    for geometry in geometries.values():
+        total += len(geometry.inlier_matches)
+        fit += len(geometry.inlier_matches) * (geometry.config != uncalibrated)
+    return fit >= (1 - _UNCALIBRATED_SHARE) * total
+
+
 def triangle_support(graph: ViewGraph, tolerance: float = TRIANGLE_TOLERANCE) -> Float64:
     """(E,) the weight of the triangles that close over each pair.
 
@@ -84,14 +164,14 @@ def triangle_support(graph: ViewGraph, tolerance: float = TRIANGLE_TOLERANCE) ->
     return support
 
 
-def average_rotations(graph: ViewGraph, trust: Float64) -> Float64:
+def average_rotations(graph: ViewGraph, trust: Float64, start: Float64 | None = None) -> Float64:
     """(count, 3, 3) world-to-camera rotations that agree best with the pairs, robustly.
 
-    Starts from the spanning tree of the most trusted pairs (``trust`` (E,), positive), then solves
-    reweighted least squares in the tangent space (Chatterjee and Govindu 2013). Photos without
-    pairs keep the identity; every connected group has a frame of its own.
+    Starts from ``start``, else from the spanning tree of the most trusted pairs (``trust`` (E,),
+    positive), then solves reweighted least squares in the tangent space (Chatterjee and Govindu
+    2013). Photos without pairs keep the identity; every connected group has a frame of its own.
     """
-    rotations = _spread_from_tree(graph, trust)
+    rotations = _spread_from_tree(graph, trust) if start is None else start.copy()
     i, j = graph.pairs.T
     E, n = len(i), graph.count
     if E == 0:
@@ -133,8 +213,45 @@ def consistent_pairs(graph: ViewGraph) -> Bool:
     support = triangle_support(graph)
     if not support.any():
         return np.ones(len(support), np.bool_)
-    rotations = average_rotations(graph, support + 1e-3 * graph.weights)
+    # Both count: what repeats may be seen by many photos, but covers little of each.
+    trust = np.sqrt(support * graph.weights) + 1e-3 * graph.weights
+    rotations = average_rotations(graph, trust)
+    rotations = average_rotations(graph, trust, vote(graph, rotations))
     return pair_errors(graph, rotations) <= PAIR_TOLERANCE
+
+
+def vote(graph: ViewGraph, rotations: Float64) -> Float64:
+    """The rotations (count, 3, 3), after photos moved to where most weight of their pairs agrees.
+
+    Averaging stays where it started from a wrong pair; this leaves such places, photo by photo.
+    """
+    rotations = rotations.copy()
+    i, j = graph.pairs.T
+    near = [
+        (np.flatnonzero(i == photo), np.flatnonzero(j == photo)) for photo in range(graph.count)
+    ]
+    least_trace = 1 + 2 * np.cos(np.radians(PAIR_TOLERANCE))
+    for _ in range(_VOTES):
+        moved = False
+        for photo, (first, second) in enumerate(near):
+            # Where each pair puts the photo; the last is where it is.
+            places = np.concatenate(
+                [
+                    graph.rotations[first].transpose(0, 2, 1) @ rotations[j[first]],
+                    graph.rotations[second] @ rotations[i[second]],
+                    rotations[photo][None],
+                ]
+            )
+            weights = np.r_[graph.weights[first], graph.weights[second], 0.0]
+            agree = np.einsum("aij,bij->ab", places, places) >= least_trace
+            votes = agree @ weights
+            best = int(votes.argmax())
+            if votes[best] > _MAJORITY * votes[-1]:
+                rotations[photo] = places[best]
+                moved = True
+        if not moved:
+            break
+    return rotations
 
 
 def _spread_from_tree(graph: ViewGraph, trust: Float64) -> Float64:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -358,6 +357,7 @@ PHOTO_SCAN = Pipeline(
             needs=("photos",),
             settings=("feature_side",),
             cost=25,
+            version=2,
         ),
         Stage(
             "matches",
@@ -367,6 +367,7 @@ PHOTO_SCAN = Pipeline(
             needs=("photos", "features"),
             settings=("known_cameras", "matcher"),
             cost=20,
+            version=2,
         ),
         Stage(
             "cameras",
@@ -377,6 +378,7 @@ PHOTO_SCAN = Pipeline(
             settings=("known_cameras", "marker_size", "distance", "points"),
             publishes=("sparse",),
             cost=20,
+            version=2,
         ),
         Stage(
             "undistort",
@@ -414,6 +416,7 @@ PHOTO_SCAN = Pipeline(
             "surface",
             needs=("undistort", "fusion"),
             settings=("watertight",),
+            version=2,
             cost=80,
         ),
         Stage(
