@@ -52,6 +52,23 @@ class Switch(StrEnum):
     OFF = "off"
 
 
+class TextureFormat(StrEnum):
+    """Picture formats of a model's textures."""
+
+    AUTO = "auto"
+    """PNG for small textures, JPEG for large ones."""
+    PNG = "png"
+    JPEG = "jpeg"
+    WEBP = "webp"
+
+
+class UpAxis(StrEnum):
+    """Which axis of a file points up."""
+
+    Y = "y"
+    Z = "z"
+
+
 class Until(StrEnum):
     """The parts of a scan after which it can stop."""
 
@@ -214,14 +231,12 @@ class ScanOptions(BaseModel):
         "light; off shows the best photo alone, for a single object in sharp photos.",
     )
     format: Names = _option(
-        (), "A further format to write (repeatable): glb, gltf, obj, ply, stl or xyz."
+        (), "A further format to write (repeatable): glb, gltf, obj, fbx, usdz, ply, stl or xyz."
     )
     refine: bool | None = _option(
         None, "Move the surface to where the photos agree best; default at high quality."
     )
-    fill_holes: bool = _option(
-        False, "Close the holes where no photo saw the surface, as 3D printing needs."
-    )
+    watertight: bool = _option(False, "Make a closed solid with a flat base, as 3D printing needs.")
     marker_size: Length | None = _option(
         None,
         "Side of the markers' black squares, for example 5cm, where AprilTags or ArUco markers "
@@ -273,7 +288,7 @@ class ScanOptions(BaseModel):
             "textures": self.textures,
             "texture_smoothing": self.texture_smoothing is Switch.ON,
             "refine": preset.refine if self.refine is None else self.refine,
-            "fill_holes": self.fill_holes,
+            "watertight": self.watertight,
             "marker_size": self.marker_size,
             "distance": [list(item) for item in self.distance],
             "matcher": self.matcher.value,
@@ -296,6 +311,46 @@ class PageSize(StrEnum):
 
     A4 = "a4"
     LETTER = "letter"
+
+
+class ConvertOptions(BaseModel):
+    """Options of ``gypsum convert`` and ``gypsum.convert``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    faces: int | None = _option(
+        None,
+        "Reduce the model to this many triangles; its textures stay as they are.",
+        unit="triangles",
+        short="-n",
+        ge=4,
+        le=200_000_000,
+    )
+    texture: TextureSize | None = _option(
+        None, "Reduce textures to this side; 2k is 2048 pixels. Smaller ones stay as they are."
+    )
+    texture_format: TextureFormat = _option(
+        TextureFormat.AUTO,
+        "Picture format of textures: auto is PNG for small ones and JPEG from 2k; webp, for GLB "
+        "and glTF, is smallest.",
+    )
+    scale: float = _option(
+        1.0, "Make the model this many times as large; 0.001 turns millimetres into metres.", gt=0
+    )
+    center: bool = _option(
+        False, "Move the model to the origin: its middle sideways, its lowest point in height."
+    )
+    up_axis: UpAxis | None = _option(
+        None,
+        "Which axis points up in the input, where its format does not say; default: y in OBJ, z in "
+        "PLY, STL and XYZ.",
+    )
+    draco: bool = _option(
+        False, "Compress the triangles of GLB and glTF with Draco: smallest, slower to open."
+    )
+    meshopt: bool = _option(
+        False, "Compress the triangles of GLB and glTF with meshopt: small, and fast to open."
+    )
 
 
 class MarkersOptions(BaseModel):
@@ -339,6 +394,11 @@ def scan_options(values: dict[str, Any]) -> ScanOptions:
 def markers_options(values: dict[str, Any]) -> MarkersOptions:
     """The same for ``gypsum markers``."""
     return _checked(MarkersOptions, values)
+
+
+def convert_options(values: dict[str, Any]) -> ConvertOptions:
+    """The same for ``gypsum convert``."""
+    return _checked(ConvertOptions, values)
 
 
 Options = TypeVar("Options", bound=BaseModel)
@@ -414,6 +474,13 @@ def reference() -> str:
         "",
         "Pixels are along the longer side; smaller photos are taken as they are.",
         "",
+        "## Convert",
+        "",
+        "Options of `gypsum convert IN OUT`, the same as of `gypsum.convert`;",
+        "[formats.md](formats.md) tells what each format holds:",
+        "",
+        *_table(ConvertOptions.model_fields),
+        "",
         "## Sample",
         "",
         "Options of `gypsum sample DIR`, the same as of `gypsum.sample.make_sample`:",
@@ -458,7 +525,7 @@ def _default(value: object) -> str:
 def _values(info: FieldInfo) -> str:
     """What an option takes, in words."""
     text = str(info.annotation)
-    for choice in (Quality, TextureSize, Switch, Until, Matcher, PageSize):
+    for choice in (Quality, TextureSize, TextureFormat, UpAxis, Switch, Until, Matcher, PageSize):
         if choice.__name__ in text:
             return ", ".join(f"`{value}`" for value in choice)
     low, high = limits(info)

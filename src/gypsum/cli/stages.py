@@ -18,7 +18,7 @@ from gypsum.options import fields, format_bytes
 from gypsum.workspace import Step
 
 #: Options with which one may ask what would run again.
-_WHAT_IF = ("quality", "faces", "texture", "format", "refine", "fill_holes", "until", "json")
+_WHAT_IF = ("quality", "faces", "texture", "format", "refine", "watertight", "until", "json")
 
 
 @with_options({name: fields()[name] for name in _WHAT_IF})

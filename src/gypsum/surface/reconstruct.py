@@ -11,6 +11,7 @@ import numpy as np
 
 from gypsum.errors import ReconstructionError
 from gypsum.scene import Mesh, PointCloud, Progress, View, no_progress
+from gypsum.surface.closing import solid, with_base
 from gypsum.surface.poisson import octree_depth, poisson
 from gypsum.surface.region import Region, choose_region
 from gypsum.surface.thinning import Samples, merge_flat, thin
@@ -40,6 +41,8 @@ class SurfaceOptions:
     """How strictly the surface follows the points; 0 is the smoothest."""
     fill_holes: float = 0.025
     """Radius of the holes that stay closed, as a share of the region's diagonal."""
+    watertight: bool = False
+    """Make a solid: every opening closed, the largest with a flat base."""
 
 
 def reconstruct_surface(
@@ -61,7 +64,8 @@ def reconstruct_surface(
         progress: told how far it is.
 
     Returns:
-        A manifold mesh in the cloud's frame, counter-clockwise seen from where the photos are.
+        A manifold mesh in the cloud's frame, counter-clockwise seen from where the photos are;
+        closed when it was asked to be watertight.
     """
     workers = threads if threads > 0 else os.cpu_count() or 1
     progress(0.0, "finding what the photos are about")
@@ -72,12 +76,17 @@ def reconstruct_surface(
     progress(0.1, f"fitting a surface to {len(fitted):,} points")
     extent = float(np.ptp(fitted.points, axis=0).max())
     depth = octree_depth(extent, float(np.quantile(samples.cells, 0.05)))
-    mesh = poisson(fitted, depth, options.point_weight)
-    progress(0.8, "removing what no photo shows")
+    # To make a solid, this only has to show where the openings are.
+    mesh = poisson(fitted, depth - options.watertight, options.point_weight)
+    progress(0.3 if options.watertight else 0.8, "removing what no photo shows")
     mesh = _facing_normals(mesh, samples, workers)
-    mesh = trim(mesh, samples, views, options.fill_holes * region.diagonal, workers)
-    progress(0.9, "cleaning the surface")
-    mesh = _clean(mesh)
+    mesh = _clean(trim(mesh, samples, views, options.fill_holes * region.diagonal, workers))
+    if options.watertight and len(mesh.faces):
+        progress(0.35, "closing the surface to a solid")
+        based = with_base(fitted, mesh, float(np.median(samples.cells)))
+        mesh = poisson(based, depth, options.point_weight)
+        progress(0.95, "cleaning the surface")
+        mesh = solid(mesh)
     if not len(mesh.faces):
         raise ReconstructionError(
             "No surface is left where photos agree: take more photos that overlap."
