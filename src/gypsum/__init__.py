@@ -14,19 +14,27 @@ from gypsum._version import __version__
 from gypsum.errors import GypsumError, InputError, ReconstructionError, ResourceError
 
 if TYPE_CHECKING:
+    from gypsum.pipelines.convert import ConvertResult, convert
     from gypsum.pipelines.scan import ScanResult, scan
 
 __all__ = [
+    "ConvertResult",
     "GypsumError",
     "InputError",
     "ReconstructionError",
     "ResourceError",
     "ScanResult",
     "__version__",
+    "convert",
     "scan",
 ]
 
-_LAZY = {"scan": "gypsum.pipelines.scan", "ScanResult": "gypsum.pipelines.scan"}
+_LAZY = {
+    "ConvertResult": "gypsum.pipelines.convert",
+    "ScanResult": "gypsum.pipelines.scan",
+    "convert": "gypsum.pipelines.convert",
+    "scan": "gypsum.pipelines.scan",
+}
 
 
 def __getattr__(name: str) -> Any:

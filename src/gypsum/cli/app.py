@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from gypsum import __version__
+from gypsum.cli.convert import convert
 from gypsum.cli.markers import markers
 from gypsum.cli.sample import sample
 from gypsum.cli.scan import scan
@@ -23,6 +24,7 @@ app = typer.Typer(
 app.command()(scan)
 app.command()(stages)
 app.command()(sample)
+app.command()(convert)
 app.command()(markers)
 
 

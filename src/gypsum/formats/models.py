@@ -14,10 +14,8 @@ from gypsum.errors import InputError, ReconstructionError, ResourceError
 from gypsum.formats import fbx, gltf, obj, ply, stl, usd, xyz
 from gypsum.formats.atomic import write_together
 from gypsum.formats.options import USUAL, WriteOptions
+from gypsum.formats.reading import Model
 from gypsum.scene import Material, Mesh, PointCloud, TexturedMesh
-
-Model = TexturedMesh | Mesh | PointCloud
-"""What a file may hold; in the world frame (Z up, metres)."""
 
 Encoder = Callable[[Path, TexturedMesh, WriteOptions], dict[Path, bytes]]
 PointEncoder = Callable[[Path, PointCloud, WriteOptions], dict[Path, bytes]]

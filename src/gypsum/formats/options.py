@@ -5,15 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-
-class TextureFormat(StrEnum):
-    """Picture formats of textures."""
-
-    AUTO = "auto"
-    """PNG for small textures, JPEG for large ones."""
-    PNG = "png"
-    JPEG = "jpeg"
-    WEBP = "webp"
+from gypsum.options import TextureFormat
 
 
 class Compression(StrEnum):

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from gypsum.formats.options import TextureFormat
+from gypsum.options import TextureFormat
 from gypsum.scene import Material, TexturedMesh
 
 JPEG_FROM = 2048

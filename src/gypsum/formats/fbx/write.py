@@ -10,8 +10,9 @@ import numpy as np
 from gypsum._version import __version__
 from gypsum.formats.corners import unit_normals, y_up
 from gypsum.formats.fbx.nodes import CREATION_TIME, FILE_ID, Node, encode
-from gypsum.formats.options import TextureFormat, WriteOptions
+from gypsum.formats.options import WriteOptions
 from gypsum.formats.texture import companion, encode_texture, plain_names
+from gypsum.options import TextureFormat
 from gypsum.scene import Material, TexturedMesh
 
 CENTIMETRES = 100.0

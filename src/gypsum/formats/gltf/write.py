@@ -14,8 +14,9 @@ from gypsum._version import __version__
 from gypsum.formats.corners import split_at_seams
 from gypsum.formats.gltf.buffer import BufferBuilder, Json
 from gypsum.formats.gltf.geometry import Geometry
-from gypsum.formats.options import Compression, TextureFormat, WriteOptions
+from gypsum.formats.options import Compression, WriteOptions
 from gypsum.formats.texture import TextureFile, companion, encode_texture, texture_path
+from gypsum.options import TextureFormat
 from gypsum.scene import Material, TexturedMesh
 
 _LINEAR, _LINEAR_MIPMAP_LINEAR, _CLAMP_TO_EDGE, _REPEAT = 9729, 9987, 33071, 10497

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from gypsum.formats.colors import to_linear
 from gypsum.formats.corners import unit_normals, y_up
-from gypsum.formats.options import TextureFormat, WriteOptions
+from gypsum.formats.options import WriteOptions
 from gypsum.formats.texture import companion, encode_maps, plain_names
 from gypsum.formats.usd.package import pack
+from gypsum.options import TextureFormat
 from gypsum.scene import Material, TexturedMesh
 
 _UVS = "st"
