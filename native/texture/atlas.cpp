@@ -48,8 +48,6 @@ float segment_distance2(const float* a, const float* b, float x, float y) {
   return ex * ex + ey * ey;
 }
 
-std::int32_t face_of(std::int32_t owner) { return owner >= 0 ? owner : -2 - owner; }
-
 void draw_chart(const Charts& charts, const std::uint8_t* border, std::size_t chart, Sheet sheet,
                 int padding, std::int32_t* owners) {
   const Box box = chart_box(charts, chart, padding, sheet);
@@ -81,17 +79,6 @@ void draw_chart(const Charts& charts, const std::uint8_t* border, std::size_t ch
       }
     }
   }
-}
-
-// Weights of a face's corners at a texel; in the padding, those of the rim nearby: beyond the rim
-// the photo may show something else.
-std::array<double, 3> weights_at(const float* uvs, const std::int32_t* face, double x, double y) {
-  const Barycentric map(uvs + 2 * face[0], uvs + 2 * face[1], uvs + 2 * face[2]);
-  auto w = map.at(x, y);
-  double sum = 0;
-  for (double& v : w) v = std::max(v, 0.0), sum += v;
-  for (double& v : w) v = sum > 1e-9 ? v / sum : 1.0 / 3;
-  return w;
 }
 
 // What one photo gives to one texel.
@@ -179,6 +166,17 @@ float curve_at(const float* curve, float v) {
 }
 
 }  // namespace
+
+std::int32_t face_of(std::int32_t owner) { return owner >= 0 ? owner : -2 - owner; }
+
+std::array<double, 3> weights_at(const float* uvs, const std::int32_t* face, double x, double y) {
+  const Barycentric map(uvs + 2 * face[0], uvs + 2 * face[1], uvs + 2 * face[2]);
+  auto w = map.at(x, y);
+  double sum = 0;
+  for (double& v : w) v = std::max(v, 0.0), sum += v;
+  for (double& v : w) v = sum > 1e-9 ? v / sum : 1.0 / 3;
+  return w;
+}
 
 void draw_owners(const Charts& charts, const std::uint8_t* border, Sheet sheet, int padding,
                  int threads, std::int32_t* owners) {

@@ -240,6 +240,53 @@ void level_seams(const In<float, Seams>& seams, const In<std::int32_t, Plane>& o
                   sheet_of(atlas), reach, iterations, threads, atlas.data());
 }
 
+auto bake_normals(const In<float, Rows2>& uvs, const In<std::int32_t, Rows3>& uv_faces,
+                  const In<std::int32_t, Rows1>& order, const In<std::int64_t, Rows1>& first,
+                  const In<std::int32_t, Plane>& owners, const In<std::int32_t, Rows3>& faces,
+                  const In<float, Rows3>& vertices, const In<float, Rows3>& normals,
+                  const In<float, Rows3>& tangents, const In<float, Rows1>& signs,
+                  const In<float, Rows3>& fine_vertices, const In<std::int32_t, Rows3>& fine_faces,
+                  const In<float, Rows3>& fine_normals, float reach, int threads) {
+  require(normals.shape(0) == vertices.shape(0), "one normal for each vertex");
+  require(tangents.shape(0) == uvs.shape(0) && signs.shape(0) == uvs.shape(0),
+          "one tangent and sign for each texture coordinate");
+  require(fine_normals.shape(0) == fine_vertices.shape(0), "one normal for each fine vertex");
+  auto out = make<std::uint8_t>({owners.shape(0), owners.shape(1), 3});
+  {
+    nb::gil_scoped_release release;
+    tx::bake_normals(charts_of(uvs, uv_faces, order, first), owners.data(),
+                     {static_cast<int>(owners.shape(1)), static_cast<int>(owners.shape(0))},
+                     {normals.data(), tangents.data(), signs.data()}, faces.data(),
+                     vertices.data(),
+                     {fine_vertices.data(), fine_faces.data(), fine_normals.data(),
+                      fine_faces.shape(0)},
+                     reach, threads, out.data());
+  }
+  return out;
+}
+
+auto ambient_occlusion(const In<float, Rows3>& vertices, const In<std::int32_t, Rows3>& faces,
+                       const In<float, Rows3>& normals, int rays, float lift, int threads) {
+  require(normals.shape(0) == vertices.shape(0), "one normal for each vertex");
+  auto out = make<float>({vertices.shape(0)});
+  {
+    nb::gil_scoped_release release;
+    tx::ambient_occlusion(vertices.data(), vertices.shape(0), faces.data(), faces.shape(0),
+                          normals.data(), rays, lift, threads, out.data());
+  }
+  return out;
+}
+
+void scale_light(const In<float, Rows2>& uvs, const In<std::int32_t, Rows3>& uv_faces,
+                 const In<std::int32_t, Rows1>& order, const In<std::int64_t, Rows1>& first,
+                 const In<std::int32_t, Plane>& owners, const In<float, Rows3>& factors,
+                 const InOut<std::int16_t, Picture>& atlas, int threads) {
+  require(uvs.shape(0) == factors.shape(0), "one factor for each texture coordinate");
+  nb::gil_scoped_release release;
+  tx::scale_light(charts_of(uvs, uv_faces, order, first), owners.data(), factors.data(),
+                  sheet_of(atlas), threads, atlas.data());
+}
+
 double solve_spd(const In<std::int64_t, Rows1>& first, const In<std::int32_t, Rows1>& columns,
                  const In<double, Rows1>& values, const In<double, Rows3>& rhs, int iterations,
                  double tolerance, const InOut<double, Rows3>& x, int threads) {
@@ -284,6 +331,14 @@ NB_MODULE(_texture, module) {
   module.def("seam_contrasts", &seam_contrasts, arg("atlas"), arg("seams"), arg("threads"));
   module.def("level_seams", &level_seams, arg("seams"), arg("owners"), arg("chart_of_face"),
              arg("reach"), arg("iterations"), arg("atlas"), arg("threads"));
+  module.def("bake_normals", &bake_normals, arg("uvs"), arg("uv_faces"), arg("order"),
+             arg("first"), arg("owners"), arg("faces"), arg("vertices"), arg("normals"),
+             arg("tangents"), arg("signs"), arg("fine_vertices"), arg("fine_faces"),
+             arg("fine_normals"), arg("reach"), arg("threads"));
+  module.def("ambient_occlusion", &ambient_occlusion, arg("vertices"), arg("faces"),
+             arg("normals"), arg("rays"), arg("lift"), arg("threads"));
+  module.def("scale_light", &scale_light, arg("uvs"), arg("uv_faces"), arg("order"), arg("first"),
+             arg("owners"), arg("factors"), arg("atlas"), arg("threads"));
   module.def("solve_spd", &solve_spd, arg("first"), arg("columns"), arg("values"), arg("rhs"),
              arg("iterations"), arg("tolerance"), arg("x"), arg("threads"));
 }

@@ -7,6 +7,7 @@
 // All results are independent of the number of threads.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -110,6 +111,13 @@ struct Charts {
 void draw_owners(const Charts& charts, const std::uint8_t* border, Sheet sheet, int padding,
                  int threads, std::int32_t* owners);
 
+// The face of an owner that is not -1.
+std::int32_t face_of(std::int32_t owner);
+
+// Weights of a face's corners at a texel; in the padding, those of the rim nearby: beyond the rim
+// a photo may show something else.
+std::array<double, 3> weights_at(const float* uvs, const std::int32_t* face, double x, double y);
+
 struct Pinhole {
   float fx, fy, cx, cy;
 };
@@ -158,6 +166,38 @@ void seam_contrasts(const std::int16_t* atlas, Sheet sheet, const float* seams,
 // `reach` texels into the chart while the picture's own gradients are kept.
 void level_seams(const float* seams, std::size_t seam_count, const std::int32_t* owners,
                  const std::int32_t* chart_of_face, Sheet sheet, int reach, int iterations,
+                 int threads, std::int16_t* atlas);
+
+// --- material.cpp -----------------------------------------------------------------------------
+
+// What a viewer puts the normals of a map together from.
+struct Frames {
+  const float* normals;   // (V, 3) of the mesh's vertices
+  const float* tangents;  // (T, 3) of the charts' corners
+  const float* signs;     // (T,) 1, or -1 where the chart is mirrored
+};
+
+struct FineMesh {
+  const float* vertices;  // (W, 3)
+  const std::int32_t* faces;
+  const float* normals;  // (W, 3)
+  std::size_t face_count;
+};
+
+// The normals of a finer mesh in the tangent space of this one, as colours (H, W, 3), green up:
+// from each texel's point the finer surface is sought along the normal, both ways, up to `reach`.
+void bake_normals(const Charts& charts, const std::int32_t* owners, Sheet sheet, const Frames& frames,
+                  const std::int32_t* faces, const float* vertices, const FineMesh& fine,
+                  float reach, int threads, std::uint8_t* out);
+
+// Share of the cosine-weighted hemisphere over each vertex from which nothing keeps the light.
+void ambient_occlusion(const float* vertices, std::size_t vertex_count, const std::int32_t* faces,
+                       std::size_t face_count, const float* normals, int rays, float lift,
+                       int threads, float* out);
+
+// Multiplies every texel, in linear light, with the factor between its face's corners; factors
+// (T, 3).
+void scale_light(const Charts& charts, const std::int32_t* owners, const float* factors, Sheet sheet,
                  int threads, std::int16_t* atlas);
 
 // --- solve.cpp --------------------------------------------------------------------------------

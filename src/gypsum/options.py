@@ -230,6 +230,14 @@ class ScanOptions(BaseModel):
         "On mixes several photos at every place, which evens out noise, reflections and changing "
         "light; off shows the best photo alone, for a single object in sharp photos.",
     )
+    normal_map: bool = _option(
+        False, "Keep the detail of the full surface as a normal map on the simplified model."
+    )
+    pbr: bool = _option(
+        False,
+        "Maps for renderers: a normal map, ambient occlusion, a guess at roughness, and colours "
+        "with the light of the photos taken out.",
+    )
     format: Names = _option(
         (), "A further format to write (repeatable): glb, gltf, obj, fbx, usdz, ply, stl or xyz."
     )
@@ -287,6 +295,8 @@ class ScanOptions(BaseModel):
             "texture": (self.texture or preset.texture).pixels,
             "textures": self.textures,
             "texture_smoothing": self.texture_smoothing is Switch.ON,
+            "normal_map": self.normal_map or self.pbr,
+            "pbr": self.pbr,
             "refine": preset.refine if self.refine is None else self.refine,
             "watertight": self.watertight,
             "marker_size": self.marker_size,

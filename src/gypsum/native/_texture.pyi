@@ -98,6 +98,36 @@ def level_seams(
     atlas: Int16,
     threads: int,
 ) -> None: ...
+def bake_normals(
+    uvs: Float32,
+    uv_faces: Int32,
+    order: Int32,
+    first: Int64,
+    owners: Int32,
+    faces: Int32,
+    vertices: Float32,
+    normals: Float32,
+    tangents: Float32,
+    signs: Float32,
+    fine_vertices: Float32,
+    fine_faces: Int32,
+    fine_normals: Float32,
+    reach: float,
+    threads: int,
+) -> UInt8: ...
+def ambient_occlusion(
+    vertices: Float32, faces: Int32, normals: Float32, rays: int, lift: float, threads: int
+) -> Float32: ...
+def scale_light(
+    uvs: Float32,
+    uv_faces: Int32,
+    order: Int32,
+    first: Int64,
+    owners: Int32,
+    factors: Float32,
+    atlas: Int16,
+    threads: int,
+) -> None: ...
 def solve_spd(
     first: Int64,
     columns: Int32,

@@ -29,6 +29,7 @@ from gypsum.texture.levelling import (
     level_globally,
     level_locally,
 )
+from gypsum.texture.maps import Surface, bake_normal_map, draw_surface, take_light_out
 from gypsum.texture.painting import paint
 from gypsum.texture.topology import Edges, face_areas
 
@@ -48,6 +49,8 @@ def bake_texture(
     *,
     most_textures: int = 1,
     smoothing: bool = False,
+    detail: Mesh | None = None,
+    pbr: bool = False,
     threads: int = 0,
     memory: int | None = None,
     progress: Progress = no_progress,
@@ -57,6 +60,8 @@ def bake_texture(
     A mesh and posed photos are all it takes, wherever they are from. There are as many textures as
     keep the photos' whole resolution, but at most ``most_textures``. With ``smoothing`` several
     photos are mixed at every place; without, each place shows the one photo that shows it best.
+    ``detail``, a finer mesh of the same surface, gives a normal map; ``pbr`` takes the light out of
+    the colours and adds ambient occlusion and roughness.
     Photos are read one after the other. ``threads`` 0 means all cores; ``memory`` is a budget in
     bytes. The result does not depend on the number of threads.
     """
@@ -69,6 +74,8 @@ def bake_texture(
         candidates = find_candidates(mesh, views, threads, _part(progress, 0.0, 0.4))
     with clock.part("exposure"):
         gains = estimate_gains(candidates, len(views))
+    with clock.part("maps"):
+        surface = Surface.of(mesh, candidates, gains, threads) if pbr else None
     with clock.part("outliers"):
         progress(0.42, "leaving out what only a few photos show")
         candidates, rejected = reject_intruders(candidates, gains, edges, threads)
@@ -94,12 +101,24 @@ def bake_texture(
             level_globally(canvas, seams)
         fill_unseen(canvas, edges)
         level_locally(canvas, seams)
+    with clock.part("maps"):
+        progress(0.9, "making the maps of the material")
+        if surface is not None:
+            take_light_out(canvas, surface)
+        normal_maps = None if detail is None else bake_normal_map(canvas, detail)
     with clock.part("finishing"):
         progress(0.95, "filling the room between the pieces")
         pages = canvas.finished()
         mean_step, worst_step = border_steps(canvas, seams)
+        drawn = None if surface is None else draw_surface(canvas, surface)
     materials = tuple(
-        Material("scan" if len(pages) == 1 else f"scan-{number + 1}", page)
+        Material(
+            "scan" if layout.pages == 1 else f"scan-{number + 1}",
+            page,
+            normal=None if normal_maps is None else normal_maps[number],
+            occlusion=None if drawn is None else drawn[number][0],
+            roughness=None if drawn is None else drawn[number][1],
+        )
         for number, page in enumerate(pages)
     )
     textured = TexturedMesh(
