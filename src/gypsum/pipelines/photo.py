@@ -224,9 +224,13 @@ def simplify_surface(context: StageContext) -> None:
     from gypsum.formats.ply import read_mesh, write_mesh
     from gypsum.surface import simplify
 
-    mesh = simplify(read_mesh(_full_mesh(context)), context.settings["faces"])
+    full = read_mesh(_full_mesh(context))
+    mesh = simplify(full, context.settings["faces"])
     write_mesh(context.folder / "mesh.ply", mesh, normals=True)
-    context.facts["faces"] = len(mesh.faces)
+    # No more are made than the full surface has.
+    context.facts.update(
+        faces=len(mesh.faces), asked=context.settings["faces"], available=len(full.faces)
+    )
 
 
 def paint_texture(context: StageContext) -> None:

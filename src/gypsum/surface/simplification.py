@@ -29,11 +29,11 @@ def simplify(mesh: Mesh, faces: int) -> Mesh:
     mesh = compact(manifold(without_degenerate_faces(mesh)))
     found = _collapsed(mesh, faces)
     while len(found.faces) > faces:
-        larger = _without_smallest_part(mesh)
-        if larger is None:
+        # A closed part takes four faces at least.
+        fewer = _without_smallest_parts(mesh, -(-(len(found.faces) - faces) // 4))
+        if len(fewer.faces) == len(mesh.faces):
             break
-        mesh = larger
-        found = _collapsed(mesh, faces)
+        mesh, found = fewer, _collapsed(fewer, faces)
     return found
 
 
@@ -47,10 +47,10 @@ def _collapsed(mesh: Mesh, faces: int) -> Mesh:
     return Mesh((vertices * size + center).astype(np.float32), triangles)
 
 
-def _without_smallest_part(mesh: Mesh) -> Mesh | None:
-    """None when it has only one."""
+def _without_smallest_parts(mesh: Mesh, count: int) -> Mesh:
+    """One part always stays."""
     parts, label = face_components(mesh.faces)
-    if parts < 2:
-        return None
-    smallest = np.bincount(label, face_areas(mesh), parts).argmin()
-    return compact(Mesh(mesh.vertices, mesh.faces[label != smallest]))
+    order = np.argsort(np.bincount(label, face_areas(mesh), parts), kind="stable")
+    keep = np.ones(parts, bool)
+    keep[order[: min(count, parts - 1)]] = False
+    return compact(Mesh(mesh.vertices, mesh.faces[keep[label]]))
