@@ -11,7 +11,9 @@ import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
-from gypsum.cameras.alignment import align
+from gypsum.cameras.alignment import align, keep_frame
+from gypsum.cameras.known import KnownCameras, assign
+from gypsum.cameras.known_mapping import triangulate_known
 from gypsum.cameras.mapping import Mapped, Scene, map_trustworthy, read_scene, thread_count
 from gypsum.cameras.matches import DATABASE, remove_database
 from gypsum.cameras.refinement import refine
@@ -53,6 +55,7 @@ def estimate_cameras(
     matches_folder: Path,
     folder: Path,
     *,
+    known: KnownCameras | None = None,
     lengths: KnownLengths = KnownLengths(),  # noqa: B008  frozen
     threads: int = 0,
     progress: Progress = no_progress,
@@ -60,7 +63,8 @@ def estimate_cameras(
     """Poses, intrinsics and sparse points of as many photos as can be trusted.
 
     ``matches_folder`` holds the database of ``match_features``; ``folder`` is for scratch files;
-    ``lengths`` is what is known of the object's size. The same photos give the same cameras.
+    ``known`` are cameras that were given, the same as to ``match_features``; ``lengths`` is what is
+    known of the object's size. The same photos give the same cameras.
     """
     import pycolmap
 
@@ -76,21 +80,44 @@ def estimate_cameras(
     scene = read_scene(database_path)
     if not scene.geometries:
         raise ReconstructionError(_NO_OVERLAP)
+    warnings: list[str] = []
+    given = assign(known, capture.photos) if known is not None else None
     progress(0.0, "placing photos")
-    mapped = map_trustworthy(scene, database_path, folder, threads, _share(progress, 0.0, 0.85))
+    if given is not None and known is not None and known.has_poses:
+        mapped, warnings = triangulate_known(
+            scene, given.poses, database_path, photos_folder, folder, threads,
+            _share(progress, 0.0, 0.95),
+        )  # fmt: skip
+        unposed = [n for n, pose in zip(scene.names, given.poses, strict=True) if pose is None]
+        refinement: dict[str, Any] = {"principal_point": "given"}
+    else:
+        unposed = []
+        if given is not None:
+            scene.fixed = frozenset(
+                camera.camera_id
+                for camera, by_file in zip(scene.cameras, given.cameras, strict=True)
+                if by_file is not None
+            )
+        best = map_trustworthy(scene, database_path, folder, threads, _share(progress, 0.0, 0.85))
+        if best is None or best.model.num_reg_images() < 3:
+            raise ReconstructionError(_NO_OVERLAP)
+        mapped = best
+        refinement = refine(mapped.model, threads, _share(progress, 0.85, 0.95), scene.fixed)
     remove_database(database_path)
-    if mapped is None or mapped.model.num_reg_images() < 3:
-        raise ReconstructionError(_NO_OVERLAP)
-    refinement = refine(mapped.model, threads, _share(progress, 0.85, 0.95))
     progress(0.95, "finding up and scale")
     model = _with_colors(_to_sparse_model(mapped.model, folder), photos_folder)
     sought = _share(progress, 0.95, 1.0)
     measured = measure_scale(model, capture, photos_folder, lengths, threads, sought)
-    aligned, frame = align(model, capture, measured)
+    if known is not None and known.has_poses:
+        aligned, frame = keep_frame(model, measured)
+    else:
+        aligned, frame = align(model, capture, measured)
     facts = _facts(capture, scene, mapped, aligned) | refinement | frame
     facts["unregistered"] = reasons(capture, scene, mapped)
+    facts["unregistered"] |= dict.fromkeys(unposed, "has no pose among the cameras that were given")
+    warnings += measured.warnings if measured else []
     progress(1.0, f"placed {len(aligned.photos)} of {len(capture.photos)} photos")
-    return EstimatedCameras(aligned, facts, tuple(measured.warnings) if measured else ())
+    return EstimatedCameras(aligned, facts, tuple(warnings))
 
 
 def reasons(capture: Capture, scene: Scene, mapped: Mapped) -> dict[str, str]:
@@ -127,12 +154,13 @@ def _facts(capture: Capture, scene: Scene, mapped: Mapped, model: SparseModel) -
     for pair, geometry in scene.geometries.items():
         for number in pair:
             matches[scene.names[number]] += len(geometry.inlier_matches)
-    focal = {}
+    focal: dict[str, dict[str, Any]] = {}
     keys = {photo.name: photo for photo in capture.photos}
     for photo in model.photos.values():
         given, camera = keys[photo.name], model.camera_of(photo)
         found = camera.K[0, 0]
         focal[given.camera] = {
+            "photos": focal.get(given.camera, {}).get("photos", 0) + 1,
             "found_px": round(float(found), 2),
             "exif_px": None if given.focal_px is None else round(given.focal_px, 2),
         }

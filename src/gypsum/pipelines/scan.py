@@ -16,7 +16,7 @@ from gypsum._version import __version__
 from gypsum.capture import capture_digest, find_photos
 from gypsum.errors import InputError
 from gypsum.formats import FORMATS, format_of
-from gypsum.options import ScanOptions, Settings, scan_options
+from gypsum.options import Matcher, ScanOptions, Settings, scan_options
 from gypsum.pipelines.photo import PHOTO_SCAN, disk_needed, known_lengths, memory_needed
 from gypsum.workspace import Limits, Listener, Source, Step, Workspace, plan, run_pipeline
 from gypsum.workspace.events import RunFinished, ignore
@@ -164,6 +164,10 @@ def _check(
         _check_not_among_photos(paths, target)
     check_writable(workspace.root, "the workspace")
     settings = _settings(options, target)
+    if options.matcher is Matcher.LEARNED:
+        from gypsum.cameras import check_installed
+
+        check_installed()
     if options.distance or options.points:
         from gypsum.cameras import check_lengths
 
@@ -191,7 +195,7 @@ def _check_not_among_photos(paths: Sequence[Path], target: Target) -> None:
 
 
 def _has_pictures(target: Target) -> bool:
-    return any(FORMATS[name].has_texture and name != "glb" for name in target.formats)
+    return any(FORMATS[name].has_pictures for name in target.formats)
 
 
 def _settings(options: ScanOptions, target: Target) -> Settings:
