@@ -78,6 +78,14 @@ class Until(StrEnum):
     TEXTURE = "texture"
 
 
+class Device(StrEnum):
+    """Where depth maps are made."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
 class Matcher(StrEnum):
     """How the same points are found in several photos."""
 
@@ -274,6 +282,11 @@ class ScanOptions(BaseModel):
         "Folder for all intermediate results; run again to go on from it. "
         "Default: OUT's name with .gypsum, beside OUT.",
         short="-w",
+    )
+    device: Device = _option(
+        Device.AUTO,
+        "Where depth maps are made: cuda is an NVIDIA card with pycolmap-cuda12; auto takes it "
+        "when it is there.",
     )
     threads: int = _option(0, "Processor cores to use; 0 uses all.", unit="cores", ge=0, le=1024)
     memory: Bytes | None = _option(
@@ -535,7 +548,10 @@ def _default(value: object) -> str:
 def _values(info: FieldInfo) -> str:
     """What an option takes, in words."""
     text = str(info.annotation)
-    for choice in (Quality, TextureSize, TextureFormat, UpAxis, Switch, Until, Matcher, PageSize):
+    choices = (
+        Quality, TextureSize, TextureFormat, UpAxis, Switch, Until, Device, Matcher, PageSize,
+    )  # fmt: skip
+    for choice in choices:
         if choice.__name__ in text:
             return ", ".join(f"`{value}`" for value in choice)
     low, high = limits(info)

@@ -1,5 +1,6 @@
 """Dense geometry: undistorted photos, depth maps, one cloud."""
 
+from gypsum.dense.colmap_stereo import estimate_depth_maps_cuda
 from gypsum.dense.colmap_workspace import read_views
 from gypsum.dense.depth_maps import estimate_depth_maps
 from gypsum.dense.fusion import FusionLimits, fuse
@@ -11,6 +12,7 @@ __all__ = [
     "Neighborhood",
     "choose_neighbors",
     "estimate_depth_maps",
+    "estimate_depth_maps_cuda",
     "fuse",
     "read_views",
     "undistort",

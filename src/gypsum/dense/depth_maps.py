@@ -32,8 +32,10 @@ Planes = NDArray[np.float32]
 
 #: Weight of a pixel of forward-backward error against the NCC cost (ACMM, Xu & Tao 2019).
 _GEOMETRIC_WEIGHT = 0.1
-#: Bytes of grey pictures and depth maps that are kept between photos.
+#: Bytes of grey pictures and depth maps that are kept between photos, when memory allows.
 _CACHE_BYTES = 512 << 20
+#: What the libraries take, and a photo at work with each pixel of its own and of its sources.
+_BASE_BYTES, _BYTES_PER_PIXEL, _BYTES_PER_SOURCE_PIXEL = 200 << 20, 70, 10
 #: Smaller pictures than this have nothing left to match on.
 _MIN_LEVEL_SIDE = 120
 
@@ -76,6 +78,7 @@ def estimate_depth_maps(
     *,
     long_side: int,
     seed: int = 0,
+    memory: int | None = None,
     threads: int = 0,
     progress: Progress = no_progress,
 ) -> None:
@@ -84,7 +87,8 @@ def estimate_depth_maps(
     Maps have the size of ``view.limited(long_side)``. Depth is along the optical axis in world
     units, 0 where unknown; normals are unit vectors in the camera frame, towards the camera;
     confidence is the NCC of the chosen plane, 0 to 1. The passes keep their results in
-    ``folder/passes`` until all maps are written.
+    ``folder/passes`` until all maps are written. One photo is at work at a time; what ``memory``
+    bytes leave besides keeps pictures and depths of other photos, which are read again otherwise.
     """
     views = [view.limited(long_side) for view in views]
     names = [view.name for view in views]
@@ -94,7 +98,8 @@ def estimate_depth_maps(
     )
     passes = folder / "passes"
     if not all(map_path(folder, "depth", name).exists() for name in names):
-        estimator = _Estimator(views, neighborhoods, passes, seed, threads)
+        cache = _cache_bytes(memory, views, neighborhoods)
+        estimator = _Estimator(views, neighborhoods, passes, seed, threads, cache)
         _run_passes(estimator, progress)
         for i in range(len(views)):
             estimator.export(i, folder)
@@ -114,6 +119,18 @@ def _run_passes(estimator: _Estimator, progress: Progress) -> None:
             done += weight
 
 
+def _cache_bytes(
+    memory: int | None, views: Sequence[View], neighborhoods: Sequence[Neighborhood]
+) -> int:
+    """What the largest photo with its sources leaves of ``memory``, up to what is useful."""
+    if memory is None:
+        return _CACHE_BYTES
+    pixels = max((view.width * view.height for view in views), default=0)
+    sources = max((len(here.sources) for here in neighborhoods), default=0)
+    work = pixels * (_BYTES_PER_PIXEL + sources * _BYTES_PER_SOURCE_PIXEL)
+    return max(0, min(_CACHE_BYTES, memory - _BASE_BYTES - work))
+
+
 class _Estimator:
     def __init__(
         self,
@@ -122,10 +139,11 @@ class _Estimator:
         folder: Path,
         seed: int,
         threads: int,
+        cache: int = _CACHE_BYTES,
     ) -> None:
         self.views, self.neighborhoods, self.folder = views, neighborhoods, folder
         self.seed, self.threads = seed, threads
-        self.cache = _Cache(_CACHE_BYTES)
+        self.cache = _Cache(cache)
 
     def path(self, number: int, i: int) -> Path:
         return self.folder / PASSES[number].name / f"{self.views[i].name}.npz"

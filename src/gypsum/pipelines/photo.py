@@ -142,19 +142,27 @@ def undistort_photos(context: StageContext) -> None:
 
 def estimate_depth(context: StageContext) -> None:
     """How far away every pixel is; the folder becomes a complete COLMAP dense workspace."""
-    from gypsum.dense import estimate_depth_maps
+    from gypsum.dense import estimate_depth_maps, estimate_depth_maps_cuda
 
     for name in ("images", "sparse"):
         _link(context.folder / name, context.inputs["undistort"] / name)
     views = _views(context)
-    estimate_depth_maps(
-        views,
-        _neighborhoods(context, views),
-        context.folder,
-        long_side=context.settings["depth_side"],
-        threads=context.threads,
-        progress=context.progress,
-    )
+    neighborhoods = _neighborhoods(context, views)
+    side = context.settings["depth_side"]
+    if context.settings["device"] == "cuda":
+        estimate_depth_maps_cuda(
+            views, neighborhoods, context.folder, long_side=side, progress=context.progress
+        )
+    else:
+        estimate_depth_maps(
+            views,
+            neighborhoods,
+            context.folder,
+            long_side=side,
+            memory=context.memory,
+            threads=context.threads,
+            progress=context.progress,
+        )
     context.facts["depth_maps"] = len(views)
 
 
@@ -400,7 +408,7 @@ PHOTO_SCAN = Pipeline(
             f"{_HERE}:estimate_depth",
             "dense",
             needs=("undistort",),
-            settings=("depth_side", "depth_photos"),
+            settings=("depth_side", "depth_photos", "device"),
             version=2,
             cost=400,
         ),

@@ -19,6 +19,7 @@ from gypsum.formats import FORMATS, format_of
 from gypsum.options import Matcher, ScanOptions, Settings, scan_options
 from gypsum.pipelines.photo import PHOTO_SCAN, disk_needed, known_lengths, memory_needed
 from gypsum.workspace import Limits, Listener, Source, Step, Workspace, plan, run_pipeline
+from gypsum.workspace.devices import choose_device
 from gypsum.workspace.events import RunFinished, ignore
 from gypsum.workspace.failures import explained_at
 from gypsum.workspace.folder import copy, read_json, write_json
@@ -206,6 +207,7 @@ def _settings(options: ScanOptions, target: Target) -> Settings:
         "name": target.name,
         "formats": list(target.formats),
         "until": options.until,
+        "device": choose_device(options.device).value,
     }
 
 

@@ -1,0 +1,65 @@
+"""Which device makes the depth maps, as far as it can be told without a card."""
+
+import ctypes
+
+import pytest
+
+from gypsum.errors import ResourceError
+from gypsum.options import Device
+from gypsum.workspace import devices
+
+
+class Driver:
+    """Stands in for ``libcuda``."""
+
+    def __init__(self, cards: int, status: int = 0) -> None:
+        self.cards, self.status = cards, status
+
+    def cuInit(self, _: int) -> int:
+        return self.status
+
+    def cuDeviceGetCount(self, count: object) -> int:
+        ctypes.cast(count, ctypes.POINTER(ctypes.c_int))[0] = self.cards
+        return 0
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    monkeypatch.setattr(devices, "_installed", lambda: True)
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: Driver(2))
+    return monkeypatch
+
+
+@pytest.mark.usefixtures("machine")
+def test_a_card_is_taken_when_it_is_there() -> None:
+    assert devices.choose_device(Device.AUTO) is Device.CUDA
+    assert devices.choose_device(Device.CUDA) is Device.CUDA
+    assert devices.choose_device(Device.CPU) is Device.CPU
+
+
+@pytest.mark.parametrize("driver", [Driver(0), Driver(2, status=100), None])
+def test_without_a_card_auto_takes_the_processor(
+    machine: pytest.MonkeyPatch, driver: Driver | None
+) -> None:
+    def load(_: str) -> Driver:
+        if driver is None:
+            raise OSError
+        return driver
+
+    machine.setattr(ctypes, "CDLL", load)
+    assert devices.choose_device(Device.AUTO) is Device.CPU
+    with pytest.raises(ResourceError, match="no NVIDIA graphics card") as error:
+        devices.choose_device(Device.CUDA)
+    assert str(error.value).count(".") == 1
+
+
+def test_without_the_package_cuda_says_what_to_install(machine: pytest.MonkeyPatch) -> None:
+    machine.setattr(devices, "_installed", lambda: False)
+    assert devices.choose_device(Device.AUTO) is Device.CPU
+    with pytest.raises(ResourceError, match="pycolmap-cuda12 is not installed"):
+        devices.choose_device(Device.CUDA)
+
+
+def test_this_machine_is_asked_without_fail() -> None:
+    assert devices._cards() >= 0
+    assert devices._installed() in (True, False)
