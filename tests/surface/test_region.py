@@ -27,6 +27,37 @@ def test_orbit_keeps_the_object_and_some_table_but_no_walls() -> None:
     assert not region.contains(np.concatenate(walls)).any()
 
 
+def test_a_table_is_kept_around_what_stands_on_it() -> None:
+    statue, outward = sphere_points(8_000, 0.2)
+    coin, face = plane_points(0.03, 0.005, -0.18)
+    coin[:, 0] += 0.5
+    table, up = plane_points(1.5, 0.01, -0.2, np.random.default_rng(0))
+    tilt = np.radians(2)
+    turn = np.array([[1, 0, 0], [0, np.cos(tilt), -np.sin(tilt)], [0, np.sin(tilt), np.cos(tilt)]])
+    noise = np.random.default_rng(1).normal(0, 5e-4, table.shape)
+    for lower in (1.0, 0.2):
+        # A statue, and what is left of it when it lies flat.
+        flat = statue * (1, 1, lower) + (0, 0, 0.2 * (lower - 1))
+        cloud = joined(
+            cloud_of(flat @ turn, outward, 0.002, 12),
+            cloud_of(coin @ turn, face, 0.002, 12),
+            cloud_of((table + noise) @ turn, up, 0.003, 6),
+        )
+        region = choose_region(cloud, orbit(24, 2.5, 0.8, 350.0))
+        assert region.contains(flat @ turn).all()
+        away = np.linalg.norm(table[:, :2], axis=1)
+        assert region.contains(table[away < 0.25] @ turn).all()
+        assert not region.contains(table[away > 0.9] @ turn).any()
+
+
+def test_a_flat_thing_is_no_table() -> None:
+    """A relief without anything that stands up."""
+    ground, up = plane_points(0.6, 0.005, 0.0)
+    ground[:, 2] = 0.002 * np.sin(40 * ground[:, 0])
+    region = choose_region(cloud_of(ground, up, 0.002), orbit(24, 2.5, 1.5, 350.0))
+    assert region.contains(ground).all()
+
+
 def test_facade_is_kept_whole() -> None:
     wall, up = plane_points(2.0, 0.02)
     upright, facing = wall[:, [2, 0, 1]], up[:, [2, 0, 1]]

@@ -26,9 +26,9 @@ from gypsum.surface.trimming import trim
 
 #: Fewer points than this carry no surface.
 FEWEST_POINTS = 100
-#: Poisson reconstruction takes about 3 KiB and 130 microseconds for each point that it fits: this
-#: many keep it below 3 GiB and two minutes.
-MOST_FITTED = 900_000
+#: Poisson reconstruction takes about 2.4 KiB and 130 microseconds for each point that it fits: this
+#: many keep the stage below 2.5 GiB and two minutes.
+MOST_FITTED = 850_000
 
 
 @dataclass(frozen=True)

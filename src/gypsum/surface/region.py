@@ -7,6 +7,10 @@ because it is further away. The *attention* it gets (how many photos have it in 
 soon as the photographer walks around the subject, because the background changes and the subject
 stays. A photographer who does not walk around something (a façade, a field from the air) is
 interested in all of it, so there only the resolution counts.
+
+What a subject stands on is sharp and in every photo as well: a table may take most of the
+triangles and of the texture. Where one level plane carries everything, it is kept only around what
+stands on it.
 """
 
 from __future__ import annotations
@@ -37,6 +41,18 @@ ORBIT_COARSENESS, OPEN_COARSENESS = 2.0, 3.0
 #: Share of the wanted points that may lie outside each side of the box, and the margin added to it.
 TRIMMED = 0.001
 MARGIN = 0.03
+#: A plane carries the subject when it is within 10 degrees of level, has this share of the points,
+#: and no more than BELOW of them lie under it.
+PLANE_SLOPE = 0.18
+PLANE_SHARE, BELOW = 0.15, 0.05
+#: What stands on it is this many times as high above it as its points usually lie beside it, and
+#: this share of the whole's diagonal.
+STANDING, HIGH = 4.0, 0.005
+#: With fewer of the points than this, what stands on it may be noise.
+STANDING_SHARE = 0.02
+#: How much of the plane around that is kept, as a share of its horizontal diagonal; and how much of
+#: what stands on it may lie outside each side of its box, before that is added.
+AROUND, SCATTERED = 0.15, 0.01
 
 
 @dataclass(frozen=True)
@@ -91,7 +107,51 @@ def choose_region(cloud: PointCloud, views: Sequence[View], seed: int = 0) -> Re
         coarse = radii / _weighted_median(radii[subject], weight[subject])
         wanted = coarse <= orbit * ORBIT_COARSENESS + (1 - orbit) * OPEN_COARSENESS
         wanted &= attention >= orbit * ORBIT_ATTENTION * np.median(attention[subject])
+        if orbit > 0.5:
+            wanted &= _around_standing(points, sample.normals, weight, wanted)
     return _box(points[wanted], weight[wanted])
+
+
+def _around_standing(
+    points: Float64, normals: NDArray[np.float32], weight: Float64, wanted: Bools
+) -> Bools:
+    """(N,) what stands on a level plane and is near that; all where there is no such plane."""
+    everything = np.ones(len(points), bool)
+    height, spread = _above_plane(points[wanted], normals[wanted], weight[wanted])
+    size = float(np.linalg.norm(np.ptp(points[wanted], axis=0)))
+    tolerance = max(STANDING * spread, HIGH * size)
+    on, above = np.abs(height) <= tolerance, height > tolerance
+    total = weight[wanted].sum()
+    shares = [weight[wanted][chosen].sum() / total for chosen in (on, above, ~on & ~above)]
+    if shares[0] < PLANE_SHARE or shares[1] < STANDING_SHARE or shares[2] > BELOW:
+        return everything
+    box = _box(points[wanted][above], weight[wanted][above], SCATTERED)
+    room = AROUND * 2 * float(np.linalg.norm(box.half[:2]))
+    near = everything
+    for axis, half in zip(box.axes[:2], box.half[:2], strict=True):
+        near = near & (np.abs((points - box.center) @ axis) <= half + room)
+    return near
+
+
+def _above_plane(
+    points: Float64, normals: NDArray[np.float32], weight: Float64
+) -> tuple[Float64, float]:
+    """Height (N,) above the level plane with most points, and how far its points lie beside it."""
+    level = normals[:, 2] > 0.85
+    size = float(np.linalg.norm(np.ptp(points, axis=0)))
+    if level.sum() < 100 or size == 0:
+        return np.zeros(len(points)), size
+    z = points[level, 2]
+    count, edges = np.histogram(z, 200, weights=weight[level])
+    height, tolerance = points[:, 2] - edges[count.argmax()], 0.03 * size
+    ground = np.column_stack([points[:, :2], np.ones(len(points))])
+    for _ in range(6):
+        near = level & (np.abs(height) < tolerance)
+        plane, *_ = np.linalg.lstsq(ground[near], points[near, 2], rcond=None)
+        height = points[:, 2] - ground @ plane
+        tolerance = max(3 * 1.48 * float(np.median(np.abs(height[near]))), 1e-4 * size)
+    tilted = float(np.hypot(*plane[:2])) > PLANE_SLOPE
+    return (np.zeros(len(points)), size) if tilted else (height, tolerance / 3)
 
 
 def _framed(points: Float64, views: Sequence[View]) -> Bools:
@@ -134,7 +194,7 @@ def _orbit(points: Float64, subject: Bools, views: Sequence[View], framed: Bools
     return float(np.clip((ARC_SPREAD - spread) / (ARC_SPREAD - ORBIT_SPREAD), 0, 1))
 
 
-def _box(points: Float64, weight: Float64) -> Region:
+def _box(points: Float64, weight: Float64, trimmed: float = TRIMMED) -> Region:
     """The smallest level box around the points, but for a few strays on each side."""
     axes = np.eye(3)
     spread = np.cov(points[:, :2].T) if len(points) > 2 else np.eye(2)
@@ -144,7 +204,7 @@ def _box(points: Float64, weight: Float64) -> Region:
     along = points @ axes.T
     low, high = (
         np.array([_weighted_quantile(column, weight, q) for column in along.T])
-        for q in (TRIMMED, 1 - TRIMMED)
+        for q in (trimmed, 1 - trimmed)
     )
     half = (high - low) / 2
     return Region(axes.T @ ((low + high) / 2), axes, half + MARGIN * np.linalg.norm(half))

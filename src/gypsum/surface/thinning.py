@@ -8,6 +8,7 @@ of points. The size of the cells follows the local resolution, so detail seen fr
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,8 +37,11 @@ class Samples:
     cloud: PointCloud
     cells: Float32
     """(N,) edge of the cell that each point stands for, world units."""
-    tree: cKDTree
-    """Over ``cloud.points``."""
+
+    @cached_property
+    def tree(self) -> cKDTree:
+        """Over ``cloud.points``; made when it is first asked for, after the octree has gone."""
+        return cKDTree(self.cloud.points)
 
 
 def merge_flat(samples: Samples) -> PointCloud:
@@ -86,7 +90,7 @@ def thin(cloud: PointCloud, cells_per_pixel: float, workers: int = -1) -> Sample
     cells = cell[first].astype(np.float32)
     keep = np.any(thinned.normals != 0, axis=1) & _crowded(thinned.points, cells, workers)
     thinned, cells = thinned.select(keep), cells[keep]
-    return Samples(thinned, cells, cKDTree(thinned.points))
+    return Samples(thinned, cells)
 
 
 def _averaged(cloud: PointCloud, group: NDArray[np.intp]) -> PointCloud:
