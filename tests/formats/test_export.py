@@ -8,6 +8,7 @@ import os
 import re
 import struct
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from gypsum.errors import InputError, ReconstructionError, ResourceError
-from gypsum.formats import FORMATS, atomic, format_of, write_model, xyz
+from gypsum.formats import FORMATS, atomic, format_of, read_model, write_model, xyz
 from gypsum.formats.colors import sample_texture
 from gypsum.formats.texture import encode_texture
 from gypsum.scene import Material, Mesh, TexturedMesh
@@ -137,8 +138,14 @@ def test_xyz_points_lie_on_the_surface(tetrahedron: TexturedMesh, tmp_path: Path
 def test_every_format_has_one_size(name: str, tetrahedron: TexturedMesh, tmp_path: Path):
     path = tmp_path / f"model{FORMATS[name].suffix}"
     write_model(path, tetrahedron, name)
-    points = np.loadtxt(path)[:, :3] if name == "xyz" else load(path).vertices
-    np.testing.assert_allclose(np.ptp(z_up(np.asarray(points), name), axis=0), [1, 2, 3], rtol=1e-6)
+    if name in ("fbx", "usdz"):  # which nothing else that is installed reads
+        model = read_model(path)
+        assert isinstance(model, TexturedMesh)
+        extent = np.ptp(model.mesh.vertices, axis=0)
+    else:
+        points = np.loadtxt(path)[:, :3] if name == "xyz" else load(path).vertices
+        extent = np.ptp(z_up(np.asarray(points), name), axis=0)
+    np.testing.assert_allclose(extent, [1, 2, 3], rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["glb", "gltf", "obj", "ply"])
@@ -180,6 +187,70 @@ def test_glb_keeps_the_rules_of_gltf(model: TexturedMesh, folder: Path):
     view = document["bufferViews"][document["accessors"][attributes["NORMAL"]]["bufferView"]]
     normals = np.frombuffer(binary, "<f4", view["byteLength"] // 4, view["byteOffset"])
     np.testing.assert_allclose(np.linalg.norm(normals.reshape(-1, 3), axis=1), 1, atol=1e-5)
+
+
+def test_glb_materials_have_their_maps(tmp_path: Path):
+    """Roughness is the green and occlusion the red of one picture, as the standard wants."""
+    random = np.random.default_rng(0)
+    maps = {
+        name: random.integers(0, 256, shape, dtype=np.uint8)
+        for name, shape in (("normal", (4, 4, 3)), ("occlusion", (4, 4)), ("roughness", (4, 4)))
+    }
+    faces = np.array([[0, 1, 2]], np.int32)
+    model = TexturedMesh.of_one(
+        Mesh(np.eye(3, dtype=np.float32), faces),
+        np.eye(3, 2, dtype=np.float32),
+        faces,
+        Material("stone", random.integers(0, 256, (8, 8, 3), dtype=np.uint8), **maps),
+    )
+    write_model(tmp_path / "model.glb", model, "glb")
+    material = load(tmp_path / "model.glb").visual.material
+    assert material.name == "stone"
+    surface = np.asarray(material.metallicRoughnessTexture)
+    np.testing.assert_array_equal(surface[..., 1], maps["roughness"])
+    np.testing.assert_array_equal(surface[..., 2], 0)
+    np.testing.assert_array_equal(np.asarray(material.occlusionTexture)[..., 0], maps["occlusion"])
+    np.testing.assert_array_equal(np.asarray(material.normalTexture), maps["normal"])
+
+
+def test_usdz_keeps_the_rules_of_packages(tetrahedron: TexturedMesh, tmp_path: Path):
+    """Stored, aligned to 64 bytes, the binary scene first; sound to USD's own validators."""
+    from pxr import Usd, UsdGeom, UsdValidation
+
+    (path,) = write_model(tmp_path / "1 vase.usdz", tetrahedron, "usdz")
+    before = path.read_bytes()
+    with zipfile.ZipFile(path) as archive:
+        entries = archive.infolist()
+        assert archive.testzip() is None
+    assert [entry.filename for entry in entries] == ["model.usdc", "textures/scan_base_color.png"]
+    for entry in entries:
+        assert entry.compress_type == zipfile.ZIP_STORED
+        name, extra = struct.unpack_from("<HH", before, entry.header_offset + 26)
+        assert (entry.header_offset + 30 + name + extra) % 64 == 0
+    stage = Usd.Stage.Open(str(path))
+    assert UsdGeom.GetStageUpAxis(stage) == "Y"
+    assert UsdGeom.GetStageMetersPerUnit(stage) == 1
+    validators = UsdValidation.ValidationRegistry().GetOrLoadAllValidators()
+    errors = UsdValidation.ValidationContext(validators).Validate(stage)
+    assert [error.GetMessage() for error in errors] == []
+    write_model(path, tetrahedron, "usdz")
+    assert path.read_bytes() == before
+
+
+def test_fbx_is_framed_as_readers_expect(tetrahedron: TexturedMesh, tmp_path: Path):
+    """Nodes end where they say, and what closes the file lies at a multiple of 16."""
+    (path,) = write_model(tmp_path / "vase.fbx", tetrahedron, "fbx")
+    data = path.read_bytes()
+    assert data.startswith(b"Kaydara FBX Binary  \0\x1a\0" + struct.pack("<I", 7400))
+    at, names = 27, []
+    while (end := struct.unpack_from("<I", data, at)[0]) != 0:
+        length = data[at + 12]
+        names.append(data[at + 13 : at + 13 + length].decode())
+        at = end
+    assert names[0] == "FBXHeaderExtension"
+    assert names[-3:] == ["Objects", "Connections", "Takes"]
+    assert (len(data) - 140) % 16 == 0
+    assert b"\x89PNG" in data
 
 
 @pytest.mark.parametrize("name", ["gltf", "obj", "ply"])

@@ -66,7 +66,10 @@ def test_meshes_round_trip_and_open_elsewhere(mesh: Mesh, normals: bool, tmp_pat
     [
         (lambda data: data[:-5], "is cut off"),
         (lambda data: data[5:], "is not a PLY file"),
-        (lambda data: data.replace(b"binary_little_endian", b"ascii"), "words where numbers should be"),
+        (
+            lambda data: data.replace(b"binary_little_endian", b"ascii"),
+            "words where numbers should be",
+        ),
         (lambda data: data.replace(b" x\n", b" q\n"), "has no vertex property x"),
         (lambda data: data.replace(b"element face 30", b"element face 0"), None),
     ],

@@ -31,8 +31,8 @@ class Format:
     """Of its main file, with the dot."""
     description: str
     """One line on what is in it and who reads it."""
-    has_texture: bool
-    """Whether the texture goes along, as pixels rather than colours of points."""
+    has_pictures: bool
+    """Whether its textures are files beside it."""
     encode: Encoder
     """Path of the main file and model to the bytes of each file, the main file last."""
     encode_points: PointEncoder | None = None
@@ -40,21 +40,21 @@ class Format:
 
 
 _ALL = (
-    Format("glTF binary", ".glb", "one file with textures; web, phones, Blender", True, gltf.glb),
+    Format("glTF binary", ".glb", "one file with textures; web, phones, Blender", False, gltf.glb),
     Format("glTF", ".gltf", "text, with a .bin and texture files beside it", True, gltf.gltf),
     Format(
         "Wavefront OBJ", ".obj", "text, with .mtl and textures; opens everywhere", True, obj.obj
     ),
-    Format("FBX", ".fbx", "one file with textures; Unity, Unreal, Maya, 3ds Max", True, fbx.fbx),
+    Format("FBX", ".fbx", "one file with textures; Unity, Unreal, Maya, 3ds Max", False, fbx.fbx),
+    Format("USDZ", ".usdz", "one file with textures; AR on iPhone and iPad", False, usd.usdz),
     Format(
         "PLY",
         ".ply",
-        "normals, point colours and texture; MeshLab, CloudCompare",
+        "normals, point colours and textures; MeshLab, CloudCompare",
         True,
         ply.model,
         ply.model,
     ),
-    Format("USDZ", ".usdz", "one file with textures; AR on iPhone and iPad", True, usd.usdz),
     Format("STL", ".stl", "shape only, for 3D printing", False, stl.stl),
     Format("XYZ", ".xyz", "text: coloured points on the surface", False, xyz.xyz, xyz.xyz),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import struct
+from collections import deque
 from collections.abc import Iterator
 from urllib.parse import unquote
 
@@ -119,10 +120,11 @@ class _Scene:
                 yield mesh, np.eye(4)
             return
         nodes = self._document.get("nodes", [])
-        todo = [(i, np.eye(4), 0) for i in scenes[self._document.get("scene", 0)].get("nodes", [])]
+        roots = scenes[self._document.get("scene", 0)].get("nodes", [])
+        todo = deque((index, np.eye(4), 0) for index in roots)
         seen = 0
         while todo:
-            index, above, depth = todo.pop(0)
+            index, above, depth = todo.popleft()
             seen += 1
             if seen > MOST_NODES or depth > DEEPEST:
                 raise self._source.fail("has too many nodes, or some inside of themselves")
@@ -130,7 +132,7 @@ class _Scene:
             matrix = above @ _matrix(node)
             if "mesh" in node:
                 yield self._document["meshes"][node["mesh"]], matrix
-            todo += [(child, matrix, depth + 1) for child in node.get("children", [])]
+            todo.extend((child, matrix, depth + 1) for child in node.get("children", []))
 
     def piece(self, primitive: Json, mode: int, matrix: Float64) -> Piece:
         """A primitive in the scene's frame, Y up."""

@@ -1,0 +1,135 @@
+"""``gypsum convert`` and ``gypsum.convert``."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gypsum
+from gypsum.formats import FORMATS, read_model, write_model, xyz
+from gypsum.scene import Material, Mesh, PointCloud, TexturedMesh
+
+
+@pytest.fixture(autouse=True)
+def _few_points(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(xyz, "POINTS", 3000)
+
+
+@pytest.fixture
+def ball(tmp_path: Path) -> Path:
+    """A textured ball around (1, 2, 3) with a radius of one."""
+    rings, sides = 20, 40
+    row, column = np.mgrid[: rings + 1, : sides + 1]
+    lat, lon = np.pi * row / rings, 2 * np.pi * column / sides
+    shape = np.stack([np.sin(lat) * np.cos(lon), np.sin(lat) * np.sin(lon), np.cos(lat)], -1)
+    index = np.arange(row.size).reshape(row.shape)
+    a, b, c, d = index[:-1, :-1], index[1:, :-1], index[1:, 1:], index[:-1, 1:]
+    faces = np.concatenate([np.stack([a, b, c], -1), np.stack([a, c, d], -1)]).reshape(-1, 3)
+    uvs = np.stack([column / sides, 1 - row / rings], -1).reshape(-1, 2)
+    texture = np.random.default_rng(0).integers(0, 256, (2048, 2048, 3), dtype=np.uint8)
+    model = TexturedMesh.of_one(
+        Mesh(
+            (shape.reshape(-1, 3) + np.array([1, 2, 3])).astype(np.float32), faces.astype(np.int32)
+        ),
+        uvs.astype(np.float32),
+        faces.astype(np.int32),
+        Material("ball", texture),
+    )
+    return write_model(tmp_path / "ball.glb", model, "glb")[0]
+
+
+def extent(path: Path, **options: Any) -> np.ndarray:
+    model = read_model(path, **options)
+    mesh = model.mesh if isinstance(model, TexturedMesh) else model
+    points = mesh.points if isinstance(mesh, PointCloud) else mesh.vertices
+    return np.stack([points.min(axis=0), points.max(axis=0)])
+
+
+def test_every_format_into_every_other(ball: Path, tmp_path: Path):
+    """By way of each in turn; the ball stays where it is."""
+    for name in FORMATS:
+        first = tmp_path / f"first.{name}"
+        gypsum.convert(ball, first, texture="1k")
+        np.testing.assert_allclose(extent(first), [[0, 1, 2], [2, 3, 4]], atol=0.01)
+        target = "ply" if name == "xyz" else "obj"
+        done = gypsum.convert(first, tmp_path / f"second.{target}")
+        np.testing.assert_allclose(extent(done.files[0]), [[0, 1, 2], [2, 3, 4]], atol=0.01)
+        assert done.warnings == ()
+        assert done.size == pytest.approx((2, 2, 2), abs=0.02)
+
+
+def test_all_changes_at_once(ball: Path, tmp_path: Path):
+    out = tmp_path / "small.glb"
+    done = gypsum.convert(
+        ball, out, faces=500, texture="1k", texture_format="webp", scale=0.1, center=True,
+        meshopt=True,
+    )  # fmt: skip
+    assert done.files == (out,)
+    assert 498 <= done.triangles <= 500
+    model = read_model(out)
+    assert isinstance(model, TexturedMesh)
+    assert model.materials[0].base_color.shape == (1024, 1024, 3)
+    np.testing.assert_allclose(extent(out), [[-0.1, -0.1, 0], [0.1, 0.1, 0.2]], atol=0.002)
+    assert b"EXT_texture_webp" in out.read_bytes()
+    assert b"EXT_meshopt_compression" in out.read_bytes()
+
+
+def test_the_up_axis_of_files_that_do_not_say_it(ball: Path, tmp_path: Path):
+    gypsum.convert(ball, tmp_path / "z.stl")
+    gypsum.convert(tmp_path / "z.stl", tmp_path / "y.ply", up_axis="y")
+    np.testing.assert_allclose(extent(tmp_path / "y.ply"), [[0, -4, 1], [2, -2, 3]], atol=0.01)
+
+
+def test_a_plain_mesh_is_reduced_freely(ball: Path, tmp_path: Path):
+    gypsum.convert(ball, tmp_path / "ball.stl")
+    done = gypsum.convert(tmp_path / "ball.stl", tmp_path / "small.obj", faces=200)
+    assert done.triangles in (199, 200)
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "gypsum", "convert", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_the_command_says_what_it_wrote(ball: Path, tmp_path: Path):
+    done = run(ball, tmp_path / "ball.usdz", "--faces", 600, "--texture", "1k", "--scale", 2)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert done.stdout.startswith(f"{tmp_path / 'ball.usdz'}: 600 triangles, ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nowhere.glb", "a.obj"], "There is no file"),
+        (["{ball}", "a.blend"], "no format ends in '.blend'"),
+        (["a.blend", "a.obj"], "only .fbx"),
+        (["{ball}", "a.obj", "--draco"], "Only GLB and glTF can be compressed"),
+        (["{ball}", "a.glb", "--draco", "--meshopt"], "not with both"),
+        (["{ball}", "a.usdz", "--texture-format", "webp"], "WebP"),
+        (["{ball}", "a.glb", "--scale", "0"], "scale"),
+        (["{ball}", "."], "is a folder"),
+    ],
+)
+def test_mistakes_are_explained_in_one_sentence(
+    arguments: list[str], words: str, ball: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    done = run(*(argument.format(ball=ball) for argument in arguments))
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "a.obj").exists()
+
+
+def test_points_have_no_triangles(ball: Path, tmp_path: Path):
+    gypsum.convert(ball, tmp_path / "points.xyz")
+    with pytest.raises(gypsum.InputError, match="no triangles to reduce"):
+        gypsum.convert(tmp_path / "points.xyz", tmp_path / "a.ply", faces=100)
+    with pytest.raises(gypsum.InputError, match="holds surfaces and the model is points"):
+        gypsum.convert(tmp_path / "points.xyz", tmp_path / "a.glb")
