@@ -79,6 +79,12 @@ def _surface(context: StageContext, facts: dict[str, dict[str, Any]]) -> Any:
     return describe_surface(mesh, metric=bool(facts["cameras"].get("metric", False)))
 
 
+_TEXTURE_FACTS = (
+    "coverage", "texels_per_pixel", "texels_per_unit", "unseen_faces", "photos_used", "rejected",
+    "exposure_range", "seam_step", "worst_seam_step", "smoothing",
+)  # fmt: skip
+
+
 def _texture(facts: dict[str, dict[str, Any]]) -> Texture | None:
     if "texture" not in facts:
         return None
@@ -86,8 +92,9 @@ def _texture(facts: dict[str, dict[str, Any]]) -> Texture | None:
     return Texture(
         width=baked["size"],
         height=baked["size"],
-        coverage=baked["coverage"],
+        count=baked["textures"],
         used=baked["atlas_use"],
+        **{name: baked[name] for name in _TEXTURE_FACTS},
         agreement_db=facts.get("previews", {}).get("agreement_db"),
     )
 

@@ -18,6 +18,10 @@ LOW_COVERAGE = 0.9
 FOCAL_OFF = 0.1
 """EXIF rounds, and phones crop; more than this share is another zoom, a wrong tag, or a bent
 model."""
+LOW_RESOLUTION = 0.6
+"""Texture pixels for each photo pixel below which detail is visibly lost."""
+WIDE_EXPOSURE = 1.5
+"""Stops between photos beyond which highlights or shadows are clipped in some."""
 SHORT_TRACKS = 3.0
 """Photos per point; fewer means that neighbouring photos hardly overlap."""
 
@@ -98,11 +102,25 @@ def _cameras(data: ReportData) -> Iterator[Finding]:
 
 
 def _texture(data: ReportData) -> Iterator[Finding]:
-    if data.texture is not None and data.texture.coverage < LOW_COVERAGE:
+    texture = data.texture
+    if texture is None:
+        return
+    if texture.coverage < LOW_COVERAGE:
         yield Finding(
-            f"{100 * (1 - data.texture.coverage):.0f} % of the surface was seen by no photo and "
+            f"{100 * (1 - texture.coverage):.0f} % of the surface was seen by no photo and "
             "has a made-up colour.",
             "Usually that is the underside or the top: add photos that look there.",
+        )
+    if texture.texels_per_pixel is not None and texture.texels_per_pixel < LOW_RESOLUTION:
+        yield Finding(
+            f"The texture keeps {100 * texture.texels_per_pixel:.0f} % of the photos' resolution.",
+            "A larger one (--texture) or several (--textures) would show more detail.",
+        )
+    if texture.exposure_range is not None and texture.exposure_range > WIDE_EXPOSURE:
+        yield Finding(
+            f"The photos' exposure differs by {texture.exposure_range:.1f} stops; it was evened "
+            "out, but what is white or black in a photo stays so.",
+            "Lock exposure and white balance while taking photos.",
         )
 
 

@@ -14,7 +14,7 @@ from gypsum.report.advice import findings, in_words, plural
 from gypsum.report.coverage import Coverage, draw_coverage
 from gypsum.report.markup import Content, Markup, element
 from gypsum.report.pictures import PICTURES
-from gypsum.report.schema import LostPhoto, ReportData
+from gypsum.report.schema import LostPhoto, ReportData, Texture
 
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 """Nothing is fetched and nothing runs, whatever the names of the photos hold."""
@@ -67,11 +67,17 @@ def _summary(data: ReportData) -> str:
         return f"{start} Gypsum worked out {made} in {duration(data.seconds)}."
     made = f"a model of {plural(data.surface.faces, 'triangle')}"
     if data.texture is not None:
-        made += f" with a texture of {data.texture.width:,} × {data.texture.height:,} pixels"
+        made += f" with {_textures(data.texture)}"
     size = ""
     if data.surface.metric:
         size = " It is " + " × ".join(f"{100 * side:.1f}" for side in data.surface.size) + " cm."
     return f"{start} Gypsum made {made} in {duration(data.seconds)}.{size}"
+
+
+def _textures(texture: Texture) -> str:
+    """``"a texture of 4,096 × 4,096 pixels"``."""
+    sides = f"{texture.width:,} × {texture.height:,} pixels"
+    return f"{texture.count} textures of {sides}" if texture.count > 1 else f"a texture of {sides}"
 
 
 def _tiles(data: ReportData) -> Markup:

@@ -142,12 +142,43 @@ class Texture(_Part):
 
     width: int = Field(description="Width, pixels.")
     height: int = Field(description="Height, pixels.")
+    count: int = Field(1, description="How many textures of this size there are.")
     coverage: float = Field(
-        ge=0, le=1, description="Share of the surface's area that was coloured from a photo."
+        ge=0,
+        le=1,
+        description="Share of the surface's area that was coloured from a photo; the rest has "
+        "colours that continue their surroundings.",
     )
     used: float | None = Field(
-        None, description="Share of the atlas's area that shows surface, 0 to 1."
+        None, description="Share of the textures' area that shows surface, 0 to 1."
     )
+    texels_per_pixel: float | None = Field(
+        None,
+        description="Texture pixels for each photo pixel, along one side; from 1 on, all that the "
+        "photos show is kept.",
+    )
+    texels_per_unit: float | None = Field(
+        None, description="Texture pixels for each unit of length on the surface, on average."
+    )
+    unseen_faces: int | None = Field(None, description="Triangles that no photo shows.")
+    photos_used: int | None = Field(None, description="Photos that the texture shows.")
+    rejected: int | None = Field(
+        None,
+        description="Looks of a triangle that were left out because other photos disagree: people, "
+        "things in front, reflections.",
+    )
+    exposure_range: float | None = Field(
+        None, description="Stops between the brightest and the darkest photo, before equalising."
+    )
+    seam_step: float | None = Field(
+        None,
+        description="Mean colour step across the borders of the texture's pieces, share of the "
+        "range.",
+    )
+    worst_seam_step: float | None = Field(
+        None, description="The same for the border where it is largest."
+    )
+    smoothing: bool = Field(False, description="Whether photos were mixed at every place.")
     agreement_db: float | None = Field(
         None,
         description="Mean peak signal-to-noise ratio between some photos and the model drawn "

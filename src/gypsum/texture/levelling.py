@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
+from scipy.spatial import cKDTree
 
 from gypsum.native import _texture
 from gypsum.scene import Mesh
@@ -26,7 +27,13 @@ get worse; sqrt(STIFFNESS / ANCHOR), about six edges, is how far a correction re
 REACH = 24
 """Texels into the chart over which the last difference at a seam fades, in an atlas of 4096."""
 LEAST_REACH = 6
-TOUCH_UPS = 2
+TOUCH_UPS = 8
+"""Further rounds for seams where more than ``RESIDUE`` is left."""
+RESIDUE = 0.006
+NEARBY = 64
+"""Seen vertices whose mean colours a part that nothing connects to them."""
+SHORTEST_BORDER = 8
+"""Texels; shorter borders are specks whose steps can't be seen."""
 ITERATIONS = 60
 CG_ITERATIONS = 2000
 CG_TOLERANCE = 1e-3
@@ -127,11 +134,11 @@ def level_locally(canvas: Canvas, seams: Seams) -> None:
     """Make both sides of every seam meet."""
     if len(seams) == 0:
         return
-    widest = max(LEAST_REACH, round(REACH * canvas.layout.size / 4096))
-    # Where several charts meet, what the first pass leaves is small and close to the seams.
-    for reach in (widest, *[LEAST_REACH] * TOUCH_UPS):
+    lines = seams.lines(canvas.layout)
+    reach = max(LEAST_REACH, round(REACH * canvas.layout.size / 4096))
+    for _ in range(1 + TOUCH_UPS):
         _texture.level_seams(
-            seams.lines(canvas.layout),
+            lines,
             canvas.owners,
             canvas.charts.of_face,
             reach,
@@ -139,10 +146,16 @@ def level_locally(canvas: Canvas, seams: Seams) -> None:
             canvas.atlas,
             canvas.threads,
         )
+        # Where several charts meet, something is left, close to the seams.
+        left = _texture.seam_contrasts(canvas.atlas, seams.lines(canvas.layout), canvas.threads)
+        lines = seams.lines(canvas.layout)[left > RESIDUE]
+        reach = LEAST_REACH
+        if len(lines) == 0:
+            break
 
 
 def border_steps(canvas: Canvas, seams: Seams) -> tuple[float, float]:
-    """Mean colour step over all borders between two charts, and that of the worst border.
+    """Mean colour step over all borders between two charts, and that of the worst of some length.
 
     A step is the absolute difference between both sides of a border, bilinear as a viewer samples
     the finished texture, averaged along the border and over the channels; share of the range.
@@ -154,15 +167,18 @@ def border_steps(canvas: Canvas, seams: Seams) -> tuple[float, float]:
     length = np.linalg.norm(lines[:, :, 1] - lines[:, :, 0], axis=2).mean(axis=1) + 1e-6
     pair = np.sort(seams.charts, axis=1).astype(np.int64)
     _, border = np.unique(pair[:, 0] << 32 | pair[:, 1], return_inverse=True)
-    steps = np.bincount(border, length * contrast) / np.bincount(border, length)
-    return float((length * contrast).sum() / length.sum()), float(steps.max())
+    lengths = np.bincount(border, length)
+    steps = np.bincount(border, length * contrast) / lengths
+    worst = steps[lengths >= SHORTEST_BORDER].max(initial=0)
+    return float((length * contrast).sum() / length.sum()), float(worst)
 
 
 def fill_unseen(canvas: Canvas, edges: Edges) -> None:
     """Paint the charts that no photo shows with colours that continue their surroundings.
 
     The colours at the vertices are harmonic: each the mean of its neighbours, and fixed where a
-    photo shows a face at the vertex. Parts without any seen neighbour get the mean colour.
+    photo shows a face at the vertex. Parts without any seen neighbour get the mean colour of the
+    nearest vertices that are seen.
     """
     mesh, charts = canvas.mesh, canvas.charts
     unseen = charts.views[charts.of_corner] == UNSEEN
@@ -175,14 +191,26 @@ def fill_unseen(canvas: Canvas, edges: Edges) -> None:
     for channel in range(3):
         colors[:, channel] = np.bincount(charts.vertices[~unseen], sampled[:, channel], count)
     colors /= np.maximum(known, 1)[:, None]
-    mean = sampled.mean(axis=0) if len(sampled) else np.full(3, 0.5)
     free = np.flatnonzero((known == 0) & (np.bincount(charts.vertices, minlength=count) > 0))
     if len(free):
         matrix = _laplacian(edges.vertices[:, 0], edges.vertices[:, 1], 1.0, count)
         rows = matrix[free]
         inner = (rows[:, free] + 1e-6 * sparse.eye_array(len(free), format="csr")).tocsr()
-        right = 1e-6 * mean - rows @ np.where(known[:, None] > 0, colors, 0)
-        colors[free] = solve(inner, right, np.tile(mean, (len(free), 1)), canvas.threads)
+        guess = _colors_nearby(mesh.vertices, np.flatnonzero(known), colors, free)
+        right = 1e-6 * guess - rows @ np.where(known[:, None] > 0, colors, 0)
+        colors[free] = solve(inner, right, guess, canvas.threads)
     painted = np.zeros((len(charts.corners), 3), np.float32)
     painted[unseen] = colors[charts.vertices[unseen]]
     canvas.add(painted)
+
+
+def _colors_nearby(
+    vertices: NDArray[np.float32], known: NDArray[np.int64], colors: Float64, at: NDArray[np.int64]
+) -> Float64:
+    """(N, 3) mean colour of the known vertices nearest to each of the vertices ``at``."""
+    if len(known) == 0:
+        return np.full((len(at), 3), 0.5)
+    count = min(NEARBY, len(known))
+    _, nearest = cKDTree(vertices[known]).query(vertices[at], k=[*range(1, count + 1)])
+    mean: Float64 = colors[known[nearest]].mean(axis=1)
+    return mean
