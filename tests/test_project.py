@@ -161,9 +161,9 @@ def test_the_guide_shows_every_command() -> None:
 
 
 def test_every_format_is_documented() -> None:
-    page = (CHECKOUT / "docs" / "workspace.md").read_text()
+    page = (CHECKOUT / "docs" / "formats.md").read_text()
     for name in FORMATS:
-        assert f"| `{name}` |" in page, f"docs/workspace.md says nothing about {name}"
+        assert f"| `{name}` |" in page, f"docs/formats.md says nothing about {name}"
 
 
 def test_every_stage_is_documented() -> None:
