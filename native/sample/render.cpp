@@ -14,7 +14,7 @@ constexpr int kSamples = 5, kCentre = 4;
 constexpr float kOffset[kSamples][2] = {{0.375f, 0.125f}, {0.875f, 0.375f}, {0.625f, 0.875f},
                                         {0.125f, 0.625f}, {0.5f, 0.5f}};
 constexpr int32_t kNothing = -2, kTable = -1;
-constexpr Vec3 kPaper{0.74f, 0.73f, 0.70f}, kInk{0.022f, 0.021f, 0.022f};
+constexpr Vec3 kPaper{0.60f, 0.59f, 0.57f}, kInk{0.022f, 0.021f, 0.022f};
 
 struct Projected {
   float x, y, inverse_depth;  // 0: behind the camera or far outside the picture

@@ -31,12 +31,15 @@ SMALLEST_SIDE = 16.0
 #: Profiles across each side, spread over this middle part of it: near corners the other side shows.
 _PROFILES = 24
 _MIDDLE = 0.84
-#: Profiles reach this far to both sides of the edge, in squares of the pattern, at most these
-#: pixels.
-_REACH_SQUARES, _REACH_PIXELS = 0.6, 4.0
+#: Profiles reach this far to both sides of the edge, in squares of the pattern, between these
+#: pixels: any farther, and blur brings the next square's light into them.
+_REACH_SQUARES, _LEAST_REACH, _REACH_PIXELS = 0.36, 1.5, 4.0
 _STEP = 0.25
+#: Each round starts from the last one's corners: profiles that begin off the edge pull back to
+#: where they began.
+_ROUNDS = 3
 #: A corner that the lines move by more than this was no corner, pixels.
-_FARTHEST = 2.5
+_FARTHEST = 4.0
 #: Scale of the robust loss of a marker's place, pixels.
 _LOSS = 0.3
 #: Corners farther off than this contradict the marker's place, pixels.
@@ -162,22 +165,38 @@ def refine_corners(
 
     ``light`` (H, W) is linear; ``squares`` is how many squares of the pattern a side has.
     """
-    sides = np.linalg.norm(np.roll(corners, -1, axis=0) - corners, axis=1)
-    if sides.min() < SMALLEST_SIDE:
+    if np.linalg.norm(np.roll(corners, -1, axis=0) - corners, axis=1).min() < SMALLEST_SIDE:
         return None
+    refined = corners
+    for _ in range(_ROUNDS):
+        lines = _side_lines(light, refined, squares, camera)
+        if lines is None:
+            return None
+        crossings = np.array([_crossing(lines[i - 1], lines[i]) for i in range(4)])
+        refined = distorted(camera, crossings)
+        sides = np.linalg.norm(np.roll(refined, -1, axis=0) - refined, axis=1)
+        moved = np.linalg.norm(refined - corners, axis=1).max()
+        if sides.min() < SMALLEST_SIDE or moved > max(_FARTHEST, 0.04 * sides.max()):
+            return None
+    return refined
+
+
+def _side_lines(
+    light: NDArray[np.float32], corners: Float64, squares: int, camera: Camera
+) -> list[Float64] | None:
+    """The four sides as lines in image coordinates, from where they are about."""
     lines = []
     for start in range(4):
         a, b = corners[start], corners[(start + 1) % 4]
         # The border and the white around it are one square wide across this side.
-        depth = np.mean([sides[start - 1], sides[(start + 1) % 4]]) / squares
-        points = _edge_points(light, a, b, min(_REACH_SQUARES * depth, _REACH_PIXELS))
+        opposite = corners[[start - 1, start - 2]].mean(axis=0) - a
+        height = abs(float((b - a) @ (opposite[1], -opposite[0]))) / np.linalg.norm(b - a)
+        reach = min(_REACH_SQUARES * float(height) / squares, _REACH_PIXELS)
+        points = _edge_points(light, a, b, reach)
         if len(points) < _PROFILES // 2:
             return None
         lines.append(_fit_line(undistorted(camera, points)))
-    crossings = np.array([_crossing(lines[i - 1], lines[i]) for i in range(4)])
-    refined = distorted(camera, crossings)
-    moved = np.linalg.norm(refined - corners, axis=1).max()
-    return refined if moved <= max(_FARTHEST, 0.04 * sides.max()) else None
+    return lines
 
 
 def _edge_points(light: NDArray[np.float32], a: Float64, b: Float64, reach: float) -> Float64:
@@ -185,23 +204,23 @@ def _edge_points(light: NDArray[np.float32], a: Float64, b: Float64, reach: floa
     along = (b - a) / np.linalg.norm(b - a)
     across = np.array([along[1], -along[0]])
     shares = 0.5 + _MIDDLE * (np.linspace(0, 1, _PROFILES) - 0.5)
-    reach = max(reach, 1.5)
+    steps = round(max(reach, _LEAST_REACH) / _STEP)
+    reach = steps * _STEP
     # Positive offsets are outside: corners run clockwise in pixels whose y points down.
-    offsets = np.arange(-reach, reach + _STEP / 2, _STEP)
+    offsets = np.arange(-steps, steps + 1) * _STEP
     centers = a + shares[:, None] * (b - a)
-    for _ in range(2):
-        places = centers[:, None] + offsets[:, None] * across
-        profiles = _sample(light, places)
-        black, white = profiles[:, :2].mean(axis=1), profiles[:, -2:].mean(axis=1)
-        contrast = white - black
-        usable = contrast > 0.5 * np.median(contrast)
-        if np.median(contrast) <= 0.02 or not usable.any():
-            return np.empty((0, 2))
-        # The edge is where the white before it would make up for the black after it.
-        share = ((profiles - black[:, None]) / np.where(usable, contrast, 1)[:, None]).clip(0, 1)
-        shift = reach - share[:, 1:-1].sum(axis=1) * _STEP - 0.5 * _STEP * share[:, [0, -1]].sum(1)
-        centers = centers + (shift * usable)[:, None] * across
-        usable &= np.abs(shift) < 0.8 * reach
+    profiles = _sample(light, centers[:, None] + offsets[:, None] * across)
+    black, white = profiles[:, :2].mean(axis=1), profiles[:, -2:].mean(axis=1)
+    contrast = white - black
+    usable = contrast > 0.5 * np.median(contrast)
+    if np.median(contrast) <= 0.02 or not usable.any():
+        return np.empty((0, 2))
+    # The edge is where the white before it would make up for the black after it.
+    share = (profiles - black[:, None]) / np.where(usable, contrast, 1)[:, None]
+    share = share.clip(-0.2, 1.2)
+    shift = reach - share[:, 1:-1].sum(axis=1) * _STEP - 0.5 * _STEP * share[:, [0, -1]].sum(axis=1)
+    usable &= np.abs(shift) < 0.8 * reach
+    centers = centers + shift[:, None] * across
     found: Float64 = centers[usable]
     return found
 
@@ -279,6 +298,10 @@ def place_marker(model: SparseModel, name: str, seen: Sequence[Sighting]) -> Pla
     if len(seen) < 2:
         return "was seen in one photo only"
     rays = [_Rays(model, sighting.photo) for sighting in seen]
+    middles = [r.flat(s.corners).mean(axis=0) for r, s in zip(rays, seen, strict=True)]
+    towards = np.array([[*xy, 1.0] @ r.photo.R for r, xy in zip(rays, middles, strict=True)])
+    if _widest_angle(towards) < _LEAST_ANGLE:
+        return "was seen from one direction only"
     corners = np.array(
         [
             triangulate([r.photo for r in rays], [r.flat(s.corners[i : i + 1])[0]
@@ -304,8 +327,7 @@ def place_marker(model: SparseModel, name: str, seen: Sequence[Sighting]) -> Pla
     if good.sum() < 2 or (~good).mean() > _CONTRADICTED:
         return "is not one flat square at rest: it moved, is bent, or is there twice"
     square = _square(fit.x)
-    directions = np.array([square.mean(axis=0) - r.photo.center for r in rays])[good]
-    if _widest_angle(directions) < _LEAST_ANGLE:
+    if _widest_angle(towards[good]) < _LEAST_ANGLE:
         return "was seen from one direction only"
     left = fit.fun.reshape(len(seen), 8)[good]
     squared = float((left**2).sum()) / max(left.size - 7, 1)
