@@ -469,6 +469,7 @@ PHOTO_SCAN = Pipeline(
             "Writing the model",
             f"{_HERE}:export_models",
             "files",
+            version=2,
             needs=("texture",),
             settings=("name", "formats"),
             publishes=("models",),
