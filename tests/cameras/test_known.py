@@ -141,7 +141,7 @@ def test_photos_of_another_shape_are_refused() -> None:
         {1: Camera(1, "PINHOLE", 480, 640, np.array([600.0, 600, 240, 320]))},
         {"a.jpg": KnownPhoto(1, None)},
     )
-    with pytest.raises(InputError, match="640x480 pixels.*480x640.*turned by 90"):
+    with pytest.raises(InputError, match=r"640x480 pixels.*480x640.*turned by 90"):
         assign(known, capture_of(["a.jpg"]).photos)
 
 

@@ -86,10 +86,8 @@ def add_learned_matches(
     """
     check_installed()
     import pycolmap
-    import torch
 
-    torch.set_num_threads(max(threads, 1))
-    torch.manual_seed(0)
+    _set_up(threads)
     kept = folder / "learned"
     kept.mkdir(parents=True, exist_ok=True)
     photos = capture.photos
@@ -121,6 +119,13 @@ def add_learned_matches(
     write_database(temporary, photos, cameras, features, matches, geometries)
     temporary.replace(folder / DATABASE)
     progress(1.0, f"matched {len(pairs)} pairs")
+
+
+def _set_up(threads: int) -> None:
+    import torch
+
+    torch.set_num_threads(max(threads, 1))
+    torch.manual_seed(0)
 
 
 def _detect_all(
