@@ -137,6 +137,7 @@ class Votes {
   }
 
   // A margin around rejected regions: faces at their rim show a little of what was rejected.
+  // Single faces are noise and stay, doubtful as they are: without them charts would have holes.
   void widen(std::vector<std::uint8_t>& bad) const {
     std::vector<std::uint8_t> region(count_);
     const auto rejected_around = [&](std::size_t i, const std::vector<std::uint8_t>& marks) {
@@ -156,7 +157,7 @@ class Votes {
         if (!region[i] && rejected_around(i, before) > 0) region[i] = 1;
       }
     }
-    for (std::size_t i = 0; i < count_; ++i) bad[i] = bad[i] || region[i];
+    bad = region;
   }
 
   template <class F>

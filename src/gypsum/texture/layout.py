@@ -14,8 +14,9 @@ from gypsum.texture.charts import Charts, plane_areas
 
 FULL = 1.0
 """Texels for each photo pixel, along one side, that keep the photos' whole resolution."""
-FINEST = 2.0
-"""Texels for each photo pixel at most."""
+FINEST = 3.0
+"""Texels for each photo pixel at most. Up to two keep detail that a viewer's bilinear filter and
+oblique pieces would blur (0.1 dB on rendered test views); the rest would stay empty otherwise."""
 FULLEST = 0.9
 """Square root of the share of the texture that charts may cover at best: the search begins here."""
 USUAL_USE = 0.72
@@ -26,8 +27,8 @@ MOST_TRIES = 200
 GRID = 1024
 """Charts are placed on a grid of this many cells across a page."""
 PADDING = 1 / 1024
-"""Room around each chart, share of the side: charts that are twice this apart keep to themselves
-down to the mip-map of 512 texels."""
+"""Room around each chart, share of the side. Two charts are twice this apart, and the rest of the
+room is filled from around, so that mip-maps down to 512 texels mix no foreign colours."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def lay_out(charts: Charts, size: int, most_pages: int, threads: int) -> Layout:
 
 def _fit(charts: Charts, total: float, size: int, pages: int, threads: int) -> Layout:
     """The largest scale at which the charts fit on some pages."""
-    padding = max(2, round(size * PADDING))
+    padding = max(1, round(size * PADDING))
     start = min(FINEST, FULLEST * size * float(np.sqrt(pages / max(total, 1e-30))))
     scales = [start * SHRINK**step for step in range(MOST_TRIES)]
     # Several scales are tried at once; which one is taken doesn't depend on how many.
