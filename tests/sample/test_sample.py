@@ -13,9 +13,11 @@ from PIL import Image
 from PIL.ExifTags import IFD, Base
 
 from gypsum.errors import InputError, ResourceError
+from gypsum.formats.markers import pattern
 from gypsum.formats.ply import read_mesh
 from gypsum.native import _sample
 from gypsum.sample import (
+    MarkerCard,
     Rendering,
     SampleView,
     expose,
@@ -263,6 +265,54 @@ def test_truth_on_disk_is_what_was_drawn(capture: Path, mesh: Mesh) -> None:
     with Image.open(capture / "photos" / "0002.jpg") as photo:
         difference = np.asarray(photo).astype(float) - picture.rgb
     assert np.abs(difference).mean() < 25
+
+
+def test_a_pixel_shows_its_exact_share_of_a_card() -> None:
+    """The drawn coverage against many rays through the pixel, on a surface lit evenly."""
+    view = hand_held_views(24, WIDTH, HEIGHT, seed=3)[20]
+    card = MarkerCard(5, 0.15, -0.11, 0.4, size=0.06)
+    bare = render_view(view).radiance
+    drawn = render_view(view, cards=[card]).radiance
+    changed = np.abs(drawn - bare).max(axis=2) > 1e-6
+    pixels, _ = project(view, card.corners)
+    center = pixels.mean(axis=0)
+    squares = np.pad(pattern("36h11", 5), 1, constant_values=1)
+    offsets = (np.arange(12) + 0.5) / 12
+    rows, columns = np.nonzero(changed)
+    assert len(rows) > 200
+    assert np.abs(np.array([columns.mean(), rows.mean()]) - center).max() < 2
+    paper = np.quantile(drawn[changed].mean(axis=1), 0.95)
+    ink = np.quantile(drawn[changed].mean(axis=1), 0.05)
+    far = []
+    for row, column in list(zip(rows, columns, strict=True))[::7]:
+        x, y = np.meshgrid(column + offsets, row + offsets)
+        lines = rays(view, np.stack([x, y], -1).reshape(-1, 2))
+        places = view.center + lines * (-view.center[2] / lines[:, 2])[:, None]
+        c, s = math.cos(card.turn), math.sin(card.turn)
+        local = (places[:, :2] - (card.x, card.y)) @ [[c, -s], [s, c]] * (1, -1)
+        at = np.floor(local / (card.size / 8) + 5).astype(int)
+        inside = ((at >= 0) & (at < 10)).all(axis=1)
+        if not inside.all():
+            continue
+        share = squares[at[:, 1], at[:, 0]].mean()
+        far.append(drawn[row, column].mean() - (ink + share * (paper - ink)))
+    assert len(far) > 20
+    assert np.abs(far).mean() < 0.03 * paper
+    assert np.abs(far).max() < 0.12 * paper
+
+
+def test_markers_lie_where_the_truth_says(tmp_path: Path) -> None:
+    make_sample(tmp_path, 3, 480, 360, marker=True)
+    truth = json.loads((tmp_path / "truth" / "markers.json").read_text())
+    assert list(truth) == ["0", "1"]
+    for marker in truth.values():
+        corners = np.array(marker["corners"])
+        sides = np.linalg.norm(np.roll(corners, -1, axis=0) - corners, axis=1)
+        np.testing.assert_allclose(sides, marker["size"])
+        normal = np.cross(corners[3] - corners[0], corners[1] - corners[0])
+        assert normal[2] > 0
+    make_sample(tmp_path, 3, 96, 72)
+    assert not (tmp_path / "truth" / "markers.json").exists()
 
 
 def test_noise_is_photon_noise() -> None:

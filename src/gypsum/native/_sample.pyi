@@ -42,8 +42,8 @@ class Scene:
         t: NDArray[np.float64],
         k1: float = 0.0,
         color: bool = True,
-        cards: list[Card] = ...,
         threads: int = 0,
+        cards: list[Card] = ...,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.uint8]]:
         """Radiance (H, W, 3), depth (H, W), world normal (H, W, 3), label (H, W)."""
 

@@ -70,8 +70,8 @@ def render_view(view: SampleView, threads: int = 0, cards: Sequence[MarkerCard] 
         np.ascontiguousarray(view.t, np.float64),
         view.k1,
         True,
-        [card.drawn() for card in cards],
         threads,
+        [card.drawn() for card in cards],
     )
     rgb = expose(radiance, threads=threads)
     return Rendering(rgb, radiance, depth, normal, label == OBJECT)
