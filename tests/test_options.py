@@ -147,3 +147,37 @@ def test_sizes_survive_being_written(count: int) -> None:
 
 def test_texture_sizes() -> None:
     assert [size.pixels for size in TextureSize] == [1024, 2048, 4096, 8192]
+
+
+@pytest.mark.parametrize(
+    ("text", "metres"),
+    [("5cm", 0.05), ("50 mm", 0.05), ("2in", 0.0508), ("0.05", 0.05), (0.05, 0.05), ("1ft", 0.3048)],
+)
+def test_lengths(text: object, metres: float) -> None:
+    assert scan_options({"marker_size": text}).marker_size == pytest.approx(metres)
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "5 parsec", "1e9", True, [1]])
+def test_what_is_no_length(value: object) -> None:
+    with pytest.raises(InputError, match=r"5cm, 50mm"):
+        scan_options({"marker_size": value})
+
+
+@pytest.mark.parametrize(
+    ("given", "count"),
+    [
+        ("0 1 25cm", 1),
+        (("0", "1", 0.25), 1),
+        ([("0", "1", 0.25), ("a", "b", "3m")], 2),
+        (["0 1 25cm", "a b 3m", "c d 1"], 3),
+        ([["0", "1", 0.25]], 1),
+    ],
+)
+def test_distances(given: object, count: int) -> None:
+    assert len(scan_options({"distance": given}).distance) == count
+
+
+@pytest.mark.parametrize("given", ["0 1", 5, [5], ["0 1"], [("0", "1")]])
+def test_what_is_no_distance(given: object) -> None:
+    with pytest.raises(InputError, match="two points and a length"):
+        scan_options({"distance": given})
