@@ -62,7 +62,7 @@ class RefineOptions:
     """Area of a triangle in the closest photo of a level."""
     radius: int = 3
     """Windows of the correlation reach this many pixels from their centre."""
-    smoothness: float = 2.0
+    smoothness: float = 15.0
     """Weight of the bending energy."""
     anchor: float = 0.02
     """Weight of the shift since the level began."""
@@ -94,9 +94,7 @@ def refine(
     work = [steps * scale**2 for scale, steps in options.levels]
     done = 0.0
     for (scale, steps), share in zip(options.levels, work, strict=True):
-        small = [
-            view.limited(max(1, round(scale * max(view.width, view.height)))) for view in views
-        ]
+        small = [_scaled(view, scale) for view in views]
         mesh = resample(mesh, pixel_sizes(mesh.vertices, small), options.pixels_per_face)
         level = _Level(mesh, small, neighbors, options, threads, int(CACHED * memory))
         doing = f"comparing photos at {scale:.0%} of their size"
@@ -106,6 +104,10 @@ def refine(
             done += part
         mesh = level.mesh
     return mesh
+
+
+def _scaled(view: View, scale: float) -> View:
+    return view.limited(max(1, round(scale * max(view.width, view.height))))
 
 
 def _part_of(progress: Progress, begun: float, share: float, doing: str) -> Callable[[float], None]:
