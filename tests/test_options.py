@@ -151,7 +151,7 @@ def test_texture_sizes() -> None:
 
 @pytest.mark.parametrize(
     ("text", "metres"),
-    [("5cm", 0.05), ("50 mm", 0.05), ("2in", 0.0508), ("0.05", 0.05), (0.05, 0.05), ("1ft", 0.3048)],
+    [("5cm", 0.05), ("50 mm", 0.05), ("2in", 0.0508), ("0.05", 0.05), ("1ft", 0.3048)],
 )
 def test_lengths(text: object, metres: float) -> None:
     assert scan_options({"marker_size": text}).marker_size == pytest.approx(metres)

@@ -40,6 +40,9 @@ _STEP = 0.25
 _ROUNDS = 3
 #: A corner that the lines move by more than this was no corner, pixels.
 _FARTHEST = 4.0
+#: By about this much the photos' tone curve makes every marker too small or too large, pixels: white
+#: seems to grow where it is overexposed.
+_TONE = 0.05
 #: Scale of the robust loss of a marker's place, pixels.
 _LOSS = 0.3
 #: Corners farther off than this contradict the marker's place, pixels.
@@ -292,8 +295,8 @@ def place_marker(model: SparseModel, name: str, seen: Sequence[Sighting]) -> Pla
     """The square that fits its corners in all photos best; or why there is none.
 
     Seven numbers are found, its place, turn and side, by the reprojection error of all corners
-    under a robust loss. The standard error of the side comes from their covariance, and grows with
-    the residuals.
+    under a robust loss. The standard error of the side comes from their covariance, grows with the
+    residuals, and has a part for what all photos get wrong alike.
     """
     if len(seen) < 2:
         return "was seen in one photo only"
@@ -329,6 +332,7 @@ def place_marker(model: SparseModel, name: str, seen: Sequence[Sighting]) -> Pla
     square = _square(fit.x)
     if _widest_angle(towards[good]) < _LEAST_ANGLE:
         return "was seen from one direction only"
+    sides = [np.linalg.norm(np.roll(s.corners, 1, axis=0) - s.corners, axis=1).mean() for s in seen]
     left = fit.fun.reshape(len(seen), 8)[good]
     squared = float((left**2).sum()) / max(left.size - 7, 1)
     covariance = np.linalg.pinv(fit.jac.T @ fit.jac) * squared
@@ -336,7 +340,7 @@ def place_marker(model: SparseModel, name: str, seen: Sequence[Sighting]) -> Pla
         name,
         square,
         float(fit.x[6]),
-        float(np.sqrt(covariance[6, 6])),
+        float(np.hypot(np.sqrt(covariance[6, 6]), fit.x[6] * _TONE / np.median(sides))),
         covariance[:3, :3],
         int(good.sum()),
         float(np.sqrt(2 * np.mean(left**2))),

@@ -28,6 +28,8 @@ Float64 = NDArray[np.float64]
 MARKING_SPREAD = 1.0
 #: A length that is off from what the others say by more than this share deserves a word.
 SUSPICIOUS = 0.02
+#: No length in a model is known better than this share: cameras are not exact either.
+LEAST_ERROR = 1e-4
 #: Columns of a file of marked points.
 _COLUMNS = ("name", "photo", "x", "y")
 
@@ -320,7 +322,7 @@ def combine(measures: Sequence[Measure]) -> tuple[float, float]:
     lengths disagree by beyond them is added (DerSimonian and Laird 1986).
     """
     ratios = np.log([measure.given / measure.found for measure in measures])
-    variance = np.array([max(measure.error / measure.found, 1e-6) ** 2 for measure in measures])
+    variance = np.array([max(measure.error / measure.found, LEAST_ERROR) ** 2 for measure in measures])
     weights = 1 / variance
     mean = float(weights @ ratios / weights.sum())
     if len(measures) > 1:
