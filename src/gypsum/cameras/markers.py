@@ -40,8 +40,8 @@ _STEP = 0.25
 _ROUNDS = 3
 #: A corner that the lines move by more than this was no corner, pixels.
 _FARTHEST = 4.0
-#: By about this much the photos' tone curve makes every marker too small or too large, pixels: white
-#: seems to grow where it is overexposed.
+#: By about this much the photos' tone curve makes every marker too small or too large, pixels:
+#: white seems to grow where it is overexposed.
 _TONE = 0.05
 #: Scale of the robust loss of a marker's place, pixels.
 _LOSS = 0.3

@@ -322,7 +322,8 @@ def combine(measures: Sequence[Measure]) -> tuple[float, float]:
     lengths disagree by beyond them is added (DerSimonian and Laird 1986).
     """
     ratios = np.log([measure.given / measure.found for measure in measures])
-    variance = np.array([max(measure.error / measure.found, LEAST_ERROR) ** 2 for measure in measures])
+    errors = [measure.error / measure.found for measure in measures]
+    variance = np.maximum(errors, LEAST_ERROR) ** 2
     weights = 1 / variance
     mean = float(weights @ ratios / weights.sum())
     if len(measures) > 1:
