@@ -47,15 +47,15 @@ def exposed(picture: UInt8, turn: int) -> UInt8:
 FAULTS: dict[str, Callable[[UInt8, int], UInt8]] = {"blur": blurred, "exposure": exposed}
 
 
-def damage(views: Sequence[View], fault: str, side: int, folder: Path) -> list[View]:
-    """The views, with a fifth of their photos spoilt."""
+def damage(views: Sequence[View], fault: str, folder: Path) -> list[View]:
+    """The views, with a fifth of their photos spoilt at full size."""
     chosen = np.random.default_rng(1).permutation(len(views))[: round(SHARE * len(views))]
     result = list(views)
     for turn, i in enumerate(np.sort(chosen)):
         view = views[i]
         path = (folder / view.name).with_suffix(".png")
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(FAULTS[fault](view.limited(side).read(), turn)).save(path)
+        Image.fromarray(FAULTS[fault](view.read(), turn)).save(path)
         result[i] = replace(view, path=path)
     return result
 
@@ -102,7 +102,7 @@ def main() -> None:
     reference: Mesh | None = None
     for fault in ["none", *options.faults]:
         folder = options.out / fault
-        spoilt = views if fault == "none" else damage(views, fault, options.side, folder / "photos")
+        spoilt = views if fault == "none" else damage(views, fault, folder / "photos")
         mesh = surface(model, spoilt, options.side, folder)
         write_mesh(folder / "mesh.ply", mesh)
         reference = reference or mesh

@@ -33,27 +33,29 @@ bool same_size(const A& a, const B& b) {
 int cores(int threads) { return threads > 0 ? threads : omp_get_num_procs(); }
 
 Photo photo(const Map<const float>& depth, const Vectors<const float>& normal, const Intrinsics& K,
-            const Pose& pose) {
+            const Pose& pose, float coarseness = 1) {
   if (!same_size(depth, normal)) throw std::invalid_argument("depth and normal maps differ in size");
-  return Photo(int(depth.shape(1)), int(depth.shape(0)), depth.data(), normal.data(), K.data(), pose.data());
+  return Photo(int(depth.shape(1)), int(depth.shape(0)), depth.data(), normal.data(), K.data(), pose.data(),
+               coarseness);
 }
 
 void compare_maps(Map<const float> depth, Vectors<const float> normal, Intrinsics K, Pose pose,
-                  std::vector<Map<const float>> depths, std::vector<Vectors<const float>> normals,
-                  std::vector<Intrinsics> Ks, std::vector<Pose> poses,
+                  float coarseness, std::vector<Map<const float>> depths, std::vector<Vectors<const float>> normals,
+                  std::vector<Intrinsics> Ks, std::vector<Pose> poses, std::vector<float> coarsenesses,
                   std::vector<Map<const std::uint8_t>> kept, float max_pixels, float max_depth,
                   float min_cosine, int threads, Map<std::uint8_t> agree, Map<std::uint8_t> conflict,
                   Map<std::uint8_t> carried, Vectors<float> mean_points, Vectors<float> mean_normals) {
   const std::size_t count = depths.size();
-  if (normals.size() != count || Ks.size() != count || poses.size() != count || kept.size() != count)
+  if (normals.size() != count || Ks.size() != count || poses.size() != count || kept.size() != count ||
+      coarsenesses.size() != count)
     throw std::invalid_argument("as many of each as there are sources");
   if (!same_size(agree, depth) || !same_size(conflict, depth) || !same_size(carried, depth) ||
       !same_size(mean_points, depth) || !same_size(mean_normals, depth))
     throw std::invalid_argument("the results must have the depth map's size");
-  const Photo here = photo(depth, normal, K, pose);
+  const Photo here = photo(depth, normal, K, pose, coarseness);
   std::vector<Photo> sources;
   for (std::size_t j = 0; j < count; ++j) {
-    sources.push_back(photo(depths[j], normals[j], Ks[j], poses[j]));
+    sources.push_back(photo(depths[j], normals[j], Ks[j], poses[j], coarsenesses[j]));
     if (kept[j].size() == 0) continue;
     if (!same_size(kept[j], depths[j]))
       throw std::invalid_argument("a mask of kept pixels must have its depth map's size, or none");
@@ -113,8 +115,8 @@ nb::tuple finish(const Cells& cells, int fewest, float per_conflict) {
 NB_MODULE(_fusion, m) {
   using namespace gypsum::fusion;
   m.doc() = "From depth maps to one cloud: consistency between photos, and a grid that gathers points.";
-  m.def("compare_maps", &compare_maps, "depth"_a, "normal"_a, "K"_a, "pose"_a, "depths"_a,
-        "source_normals"_a, "Ks"_a, "poses"_a, "kept"_a, "max_pixels"_a, "max_depth"_a,
+  m.def("compare_maps", &compare_maps, "depth"_a, "normal"_a, "K"_a, "pose"_a, "coarseness"_a, "depths"_a,
+        "source_normals"_a, "Ks"_a, "poses"_a, "coarsenesses"_a, "kept"_a, "max_pixels"_a, "max_depth"_a,
         "min_cosine"_a, "threads"_a, "agree"_a, "conflict"_a, "carried"_a, "points"_a, "normals"_a);
   nb::class_<Cells>(m, "Cells")
       .def(nb::init<double, double, std::size_t>(), "edge"_a, "cells_per_pixel"_a, "most"_a)

@@ -13,12 +13,14 @@ struct Photo {
   const float* normal;  // camera frame, towards the camera
   float fx, fy, cx, cy;
   float R[9], t[3];
+  float coarseness;  // how many times larger than a pixel the finest detail is
   const std::uint8_t* kept = nullptr;  // 1 where this photo already gave a point; null: nowhere
 
   // K is 3 x 3, pose 3 x 4, both by rows.
-  Photo(int width_, int height_, const float* depth_, const float* normal_, const double* K, const double* pose)
+  Photo(int width_, int height_, const float* depth_, const float* normal_, const double* K, const double* pose,
+        float coarseness_ = 1)
       : width(width_), height(height_), depth(depth_), normal(normal_),
-        fx(float(K[0])), fy(float(K[4])), cx(float(K[2])), cy(float(K[5])) {
+        fx(float(K[0])), fy(float(K[4])), cx(float(K[2])), cy(float(K[5])), coarseness(coarseness_) {
     for (int r = 0; r < 3; ++r) {
       for (int c = 0; c < 3; ++c) R[3 * r + c] = float(pose[4 * r + c]);
       t[r] = float(pose[4 * r + 3]);
@@ -50,8 +52,8 @@ struct Photo {
     const float ratio = here / there;
     return depth[at] * (ratio > 0.98f && ratio < 1.02f ? ratio : 1.0f);
   }
-  // Size of a pixel at a depth, world units.
-  float footprint(float z) const { return z / std::sqrt(fx * fy); }
+  // Size of the finest detail at a depth, world units.
+  float footprint(float z) const { return coarseness * z / std::sqrt(fx * fy); }
 };
 
 }  // namespace gypsum::fusion

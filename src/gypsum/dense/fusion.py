@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gypsum.dense.colmap_workspace import map_path, read_map
+from gypsum.dense.sharpness import coarseness
 from gypsum.errors import InputError
 from gypsum.native._fusion import Cells, compare_maps
 from gypsum.scene import PointCloud, Progress, View, ViewLists, no_progress
@@ -79,11 +80,14 @@ def fuse(
     grid they fall into. Then every photo is asked about every point: the point is dropped when too
     many look through it, and names up to twelve that see it, closest first.
 
+    A blurred photo's pixels count as larger than they are: it comes later and weighs less.
+
     Photos are streamed; ``memory`` bytes bound how many are kept at a time and how many points the
     cloud can have. Photos that were not matched (no sources) add nothing.
     """
     if len(views) > _MOST_PHOTOS:
         raise InputError(f"At most {_MOST_PHOTOS:,} photos can be fused; these are {len(views):,}.")
+    progress(0.0, "looking at the photos' sharpness")
     fusion = _Fusion(views, sources, folder, kind, limits or FusionLimits(), memory, threads)
     order = fusion.closest_first()
     for done, i in enumerate(order, 1):
@@ -113,7 +117,8 @@ class _Fusion:
         self.views, self.sources, self.limits, self.threads = views, sources, limits, threads
         pixels = max((v.width * v.height for v in views), default=0)
         budget = _Budget.of(memory, pixels)
-        self.loader = _Loader(views, folder, kind, limits.min_confidence, budget.photos)
+        coarse = coarseness(views, threads)
+        self.loader = _Loader(views, coarse, folder, kind, limits.min_confidence, budget.photos)
         self.most_points = budget.points
         self.cells: Cells | None = None
         self.kept, self.trusted = _Pixels(), _Pixels()
@@ -126,7 +131,7 @@ class _Fusion:
             if self.sources[i]:
                 maps = self.loader.get(i)
                 known = maps.depth[::4, ::4]
-                radii = known[known > 0] / np.float32(maps.focal)
+                radii = known[known > 0] * np.float32(maps.size)
                 sizes[i] = float(np.median(radii)) if len(radii) else np.inf
                 sample.append(radii[:: max(1, len(radii) // 2000)])
         radii = np.concatenate([*sample, np.empty(0, np.float32)])
@@ -146,9 +151,10 @@ class _Fusion:
         agree, conflict, carried = (np.empty(shape, np.uint8) for _ in range(3))
         points, normals = (np.empty((*shape, 3), np.float32) for _ in range(2))
         compare_maps(
-            here.depth, here.normal, here.K, here.pose,
+            here.depth, here.normal, here.K, here.pose, here.coarseness,
             [o.depth for o in loaded], [o.normal for o in loaded],
-            [o.K for o in loaded], [o.pose for o in loaded], [self.kept.get(j) for j in others],
+            [o.K for o in loaded], [o.pose for o in loaded],
+            [o.coarseness for o in loaded], [self.kept.get(j) for j in others],
             limits.max_pixels, limits.max_depth, self.cosine, self.threads,
             agree, conflict, carried, points, normals,
         )  # fmt: skip
@@ -159,7 +165,7 @@ class _Fusion:
         self.cells.add(
             keep.view(np.uint8), agree, points, normals,
             self.views[i].resized(shape[1], shape[0]).read(),
-            here.depth / np.float32(here.focal), here.confidence,
+            here.depth * np.float32(here.size), here.confidence,
         )  # fmt: skip
 
     def judge(self, i: int) -> None:
@@ -225,9 +231,12 @@ class _Maps:
     pose: NDArray[np.float64]
     """(3, 4) world to camera."""
 
+    coarseness: float
+
     @property
-    def focal(self) -> float:
-        return float(np.sqrt(self.K[0, 0] * self.K[1, 1]))
+    def size(self) -> float:
+        """Size of the finest detail at depth one."""
+        return self.coarseness / float(np.sqrt(self.K[0, 0] * self.K[1, 1]))
 
 
 class _Pixels:
@@ -251,10 +260,16 @@ class _Loader:
     """The maps of the most recently used photos."""
 
     def __init__(
-        self, views: Sequence[View], folder: Path, kind: str, confidence: float, most: int
+        self,
+        views: Sequence[View],
+        coarse: NDArray[np.float64],
+        folder: Path,
+        kind: str,
+        confidence: float,
+        most: int,
     ) -> None:
-        self.views, self.folder, self.kind, self.confidence = views, folder, kind, confidence
-        self.most = most
+        self.views, self.coarse, self.folder, self.kind = views, coarse, folder, kind
+        self.confidence, self.most = confidence, most
         self.items: OrderedDict[int, _Maps] = OrderedDict()
 
     def get(self, i: int) -> _Maps:
@@ -276,4 +291,6 @@ class _Loader:
         depth[confidence < self.confidence] = 0
         view = self.views[i].resized(depth.shape[1], depth.shape[0])
         pose = np.ascontiguousarray(np.column_stack([view.R, view.t]))
-        return _Maps(depth, normal, confidence, np.ascontiguousarray(view.K), pose)
+        return _Maps(
+            depth, normal, confidence, np.ascontiguousarray(view.K), pose, float(self.coarse[i])
+        )

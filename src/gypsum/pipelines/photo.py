@@ -420,7 +420,7 @@ PHOTO_SCAN = Pipeline(
             needs=("undistort", "depth"),
             settings=("depth_photos",),
             publishes=("cloud.ply",),
-            version=2,
+            version=3,
             cost=15,
         ),
         Stage(
