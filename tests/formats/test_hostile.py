@@ -240,3 +240,14 @@ def test_missing_textures_are_a_warning_and_the_shape_is_read(tmp_path: Path):
     read = read_model(path, warn=warnings.append)
     assert warnings == ["model.gltf has a texture model_texture.png that can't be read."]
     assert not isinstance(read, TexturedMesh)
+
+
+def test_a_missing_usd_library_is_explained(
+    model: TexturedMesh, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("gypsum.formats.usd.installed.find_spec", lambda _: None)
+    (tmp_path / "a.usdz").write_bytes(b"")
+    with pytest.raises(InputError, match="usd-core"):
+        read_model(tmp_path / "a.usdz")
+    with pytest.raises(InputError, match="usd-core"):
+        write_model(tmp_path / "b.usdz", model, "usdz")

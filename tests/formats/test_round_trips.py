@@ -30,8 +30,8 @@ KEPT = {
 PRECISION = {"obj": 2e-6, "fbx": 1e-6}
 """Of coordinates up to 5; the others keep all bits."""
 
-QUICK = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-SLOW = settings(QUICK, max_examples=4)
+QUICK = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SLOW = settings(QUICK, max_examples=3)
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 from gypsum._version import __version__
 from gypsum.capture import capture_digest, find_photos
 from gypsum.errors import InputError
-from gypsum.formats import FORMATS, format_of
+from gypsum.formats import FORMATS, format_of, usd
 from gypsum.options import Matcher, ScanOptions, Settings, scan_options
 from gypsum.pipelines.photo import PHOTO_SCAN, disk_needed, known_lengths, memory_needed
 from gypsum.workspace import Limits, Listener, Source, Step, Workspace, plan, run_pipeline
@@ -165,6 +165,8 @@ def _check(
         _check_not_among_photos(paths, target)
     check_writable(workspace.root, "the workspace")
     settings = _settings(options, target)
+    if "usdz" in target.formats:
+        usd.check_installed()
     if options.matcher is Matcher.LEARNED:
         from gypsum.cameras import check_installed
 

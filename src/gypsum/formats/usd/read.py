@@ -18,6 +18,7 @@ from gypsum.formats.assembly import PLAIN, Piece, assemble, triangulated, turned
 from gypsum.formats.colors import to_srgb
 from gypsum.formats.limits import MOST_BYTES, MOST_ELEMENTS
 from gypsum.formats.source import Source
+from gypsum.formats.usd.installed import check_installed
 from gypsum.scene import Material, Mesh, TexturedMesh
 
 _LONGEST_SECONDS = 600
@@ -28,6 +29,7 @@ _LAYERS = (".usd", ".usda", ".usdc")
 
 def read(source: Source) -> TexturedMesh | Mesh:
     """All meshes as one model, at the first moment of an animation."""
+    check_installed()
     archive = _Archive(source) if source.path.suffix.lower() == ".usdz" else None
     arrays = _taken_apart(source)
     scene = json.loads(arrays["scene"].tobytes())

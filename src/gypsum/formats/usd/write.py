@@ -15,6 +15,7 @@ from gypsum.formats.colors import to_linear
 from gypsum.formats.corners import unit_normals, y_up
 from gypsum.formats.options import WriteOptions
 from gypsum.formats.texture import companion, encode_maps, plain_names
+from gypsum.formats.usd.installed import check_installed
 from gypsum.formats.usd.package import pack
 from gypsum.options import TextureFormat
 from gypsum.scene import Material, TexturedMesh
@@ -25,6 +26,7 @@ _UVS = "st"
 
 def usdz(path: Path, model: TexturedMesh, options: WriteOptions) -> dict[Path, bytes]:
     """One self-contained file: a binary scene and its textures."""
+    check_installed()
     # ARKit takes nothing else than JPEG and PNG.
     textures = options.textures
     textures = TextureFormat.AUTO if textures is TextureFormat.WEBP else textures
