@@ -26,7 +26,7 @@ from scipy.sparse import csr_matrix
 
 from gypsum.native import _refine, _render
 from gypsum.scene import Mesh, Progress, View, no_progress
-from gypsum.surface.resampling import pixel_sizes, resample
+from gypsum.surface.resampling import pixel_sizes, resample, split_long_edges
 from gypsum.surface.topology import border_edges
 
 Float32 = NDArray[np.float32]
@@ -59,7 +59,7 @@ class RefineOptions:
     photos: int = 5
     """Others with which each photo is compared."""
     pixels_per_face: float = 8.0
-    """Area of a triangle in the closest photo of a level."""
+    """Area of a triangle in the closest photo of a level, while it moves."""
     radius: int = 3
     """Windows of the correlation reach this many pixels from their centre."""
     smoothness: float = 15.0
@@ -89,7 +89,8 @@ def refine(
         progress: told how far it is.
 
     Returns:
-        A mesh without colours, with as many parts and borders as the one given.
+        A mesh without colours, with as many parts and borders as the one given. Each triangle is
+        cut in four at the end, so that a model with many triangles can be made of it.
     """
     work = [steps * scale**2 for scale, steps in options.levels]
     done = 0.0
@@ -103,7 +104,7 @@ def refine(
             level.step(_part_of(progress, done, part, doing))
             done += part
         mesh = level.mesh
-    return mesh
+    return split_long_edges(mesh, np.zeros(len(mesh.vertices)), 1.0)[0]
 
 
 def _scaled(view: View, scale: float) -> View:
