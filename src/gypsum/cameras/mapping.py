@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -36,6 +36,12 @@ Matches = NDArray[np.uint32]
 _DOUBTFUL = 0.5
 #: Rotations of pairs and poses agree within this, degrees.
 _AGREE = 10.0
+#: So is a photo whose pairs see their partners off by this angle, degrees, or by this factor of
+#: what is usual in the capture, whichever is more.
+_ASTRAY = 2.5
+_UNUSUAL = 6.0
+#: Photos nearer to each other than this share of the usual tell no direction.
+_HARDLY_MOVED = 0.1
 #: EXIF was wrong when mapping changes a focal length by more than this share.
 _FOCAL_CHANGE = 0.05
 
@@ -206,14 +212,14 @@ class _Mapper:
         graph = build_graph(self.scene.points, self.scene.cameras, geometries)
         consistent = graph.select(consistent_pairs(graph))
         if first is not None:
-            first.doubtful = _doubtful(self.scene, consistent, first.model)
+            first.doubtful = _doubtful(self.scene, geometries, consistent, first.model)
         if first is not None and not first.doubtful:
             best: Mapped | None = first
         else:
             pairs = {(int(i), int(j)) for i, j in consistent.pairs}
             best = self.map_pairs(pairs, cameras)
             if best is not None:
-                best.doubtful = _doubtful(self.scene, consistent, best.model)
+                best.doubtful = _doubtful(self.scene, geometries, consistent, best.model)
             if first is not None and (best is None or first.trusted > best.trusted):
                 best = first
         if best is not None:
@@ -266,29 +272,78 @@ def _focal_change(scene: Scene, model: pycolmap.Reconstruction) -> float:
     )
 
 
-def _doubtful(scene: Scene, consistent: ViewGraph, model: pycolmap.Reconstruction) -> list[str]:
-    """Registered photos whose rotation contradicts most of their consistent pairs."""
-    rotations = np.tile(np.eye(3), (len(scene.names), 1, 1))
-    registered = np.zeros(len(scene.names), np.bool_)
+def _doubtful(
+    scene: Scene,
+    geometries: Mapping[Pair, pycolmap.TwoViewGeometry],
+    consistent: ViewGraph,
+    model: pycolmap.Reconstruction,
+) -> list[str]:
+    """Registered photos whose pose contradicts their consistent pairs.
+
+    Either most pairs tell another rotation, or half of them see their partner in a direction that
+    is off by far more than is usual in this capture: then the photo stands in the wrong place.
+    """
+    count = len(scene.names)
+    rotations = np.tile(np.eye(3), (count, 1, 1))
+    centers = np.full((count, 3), np.nan)
     for number in model.reg_image_ids():
         rotations[number - 1] = model.image(number).cam_from_world().rotation.matrix()
-        registered[number - 1] = True
-    edges = consistent.select(np.all(registered[consistent.pairs], axis=1))
-    doubtful = []
+        centers[number - 1] = model.image(number).projection_center()
+    edges = consistent.select(np.isfinite(centers[consistent.pairs]).all(axis=(1, 2)))
     wrong = pair_errors(edges, rotations) > _AGREE
-    for _ in range(len(scene.names)):
-        against, total = np.zeros(len(scene.names)), np.zeros(len(scene.names))
-        np.add.at(total, edges.pairs.ravel(), np.repeat(edges.weights, 2))
-        np.add.at(against, edges.pairs.ravel(), np.repeat(edges.weights * wrong, 2))
+    astray = _direction_errors(edges, geometries, rotations, centers)
+    usual = float(np.median(astray[np.isfinite(astray)])) if np.isfinite(astray).any() else 0.0
+    limit = max(_ASTRAY, _UNUSUAL * usual)
+    doubtful = []
+    for _ in range(count):
+        against = edges.weight_of_photos(wrong)
+        total = edges.weight_of_photos(np.ones(len(wrong), np.bool_))
         share = against / np.maximum(total, 1e-9)
-        worst = int(share.argmax())
-        if share[worst] <= _DOUBTFUL:
+        off = _medians_of_photos(edges, astray)
+        excess = np.maximum(share / _DOUBTFUL, off / limit)
+        worst = int(excess.argmax())
+        if excess[worst] <= 1:
             break
         # The worst goes first: its neighbours may be fine without it.
         doubtful.append(scene.names[worst])
         stay = (edges.pairs != worst).all(axis=1)
-        edges, wrong = edges.select(stay), wrong[stay]
+        edges, wrong, astray = edges.select(stay), wrong[stay], astray[stay]
     return sorted(doubtful)
+
+
+def _direction_errors(
+    edges: ViewGraph,
+    geometries: Mapping[Pair, pycolmap.TwoViewGeometry],
+    rotations: Float64,
+    centers: Float64,
+) -> Float64:
+    """(E,) degrees between where each pair and where the model sees the first from the second.
+
+    NaN where the pair tells no direction: photos that were only turned, or hardly moved.
+    """
+    i, j = edges.pairs.T
+    seen = np.array(
+        [geometries[int(a), int(b)].cam2_from_cam1.translation for a, b in edges.pairs]
+    ).reshape(-1, 3)
+    there = np.einsum("eij,ej->ei", rotations[j], centers[i] - centers[j])
+    apart = np.linalg.norm(there, axis=1)
+    lengths = np.linalg.norm(seen, axis=1) * apart
+    cosine = np.einsum("ei,ei->e", seen, there) / np.maximum(lengths, 1e-12)
+    errors = np.degrees(np.arccos(np.clip(cosine, -1, 1)))
+    far = apart > _HARDLY_MOVED * np.median(apart) if len(apart) else apart > 0
+    found: Float64 = np.where((lengths > 0) & far, errors, np.nan)
+    return found
+
+
+def _medians_of_photos(edges: ViewGraph, values: Float64) -> Float64:
+    """(count,) median of the values (E,) of each photo's pairs; zero where there is none."""
+    medians = np.zeros(edges.count)
+    for photo in range(edges.count):
+        own = values[(edges.pairs == photo).any(axis=1)]
+        own = own[np.isfinite(own)]
+        if len(own):
+            medians[photo] = np.median(own)
+    return medians
 
 
 def _found_cameras(scene: Scene, model: pycolmap.Reconstruction) -> list[pycolmap.Camera]:
@@ -335,6 +390,12 @@ def _map(
     options.min_model_size = 3
     options.constant_cameras = set(fixed)
     options.random_seed = options.mapper.random_seed = options.triangulation.random_seed = SEED
+    # Half of COLMAP's adjustments, and few steps each: the last one, after mapping, does the rest.
+    options.ba_global_frames_ratio = options.ba_global_points_ratio = 1.5
+    options.ba_global_max_refinements = 2
+    options.ba_global_max_num_iterations = 12
+    options.ba_local_max_refinements = 1
+    options.ba_local_max_num_iterations = 8
     options.mapper.init_min_num_inliers = attempt.init_inliers
     options.mapper.init_min_tri_angle = attempt.init_angle
     options.mapper.abs_pose_min_num_inliers = attempt.pose_inliers

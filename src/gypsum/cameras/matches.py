@@ -16,7 +16,14 @@ from numpy.typing import NDArray
 
 from gypsum.cameras.features import Features, features_path, in_parallel
 from gypsum.cameras.known import KnownCameras, assign, pairs_by_pose
-from gypsum.cameras.pairs import EXHAUSTIVE, Pair, all_pairs, likely_pairs, promising_pairs
+from gypsum.cameras.pairs import (
+    EXHAUSTIVE,
+    Pair,
+    all_pairs,
+    likely_pairs,
+    next_pairs,
+    promising_pairs,
+)
 from gypsum.cameras.self_calibration import find_focal_lengths
 from gypsum.cameras.view_graph import (
     build_graph,
@@ -64,7 +71,7 @@ def match_features(
     """Write ``folder/database.db``: cameras, photos, keypoints, matches and two-view geometries.
 
     A preview ranks all pairs of up to ``exhaustive`` photos, and likely pairs of more; promising
-    ones are matched in full. Photos that too few others hold are then tried with all the rest.
+    ones are matched in full. Photos that too few others hold are then tried with the next ones.
     Other pairs stay with what the preview matched, which helps to tell which can be true together.
     Matches already in ``folder/matches`` from an interrupted run are used again.
     """
@@ -90,14 +97,14 @@ def match_features(
     set_focal_lengths(photos, cameras, points, previews)
 
     matcher = _Matcher(features, points, cameras, folder / "matches", threads)
-    glimpses = matcher.verify(previews, _part(progress, 0.15, 0.25))
-    pairs = promising_pairs(len(photos), promise(points, cameras, previews, glimpses))
+    glimpses = matcher.verify(previews, _part(progress, 0.15, 0.25), rough=True)
+    promises = promise(points, cameras, previews, glimpses)
+    pairs = promising_pairs(len(photos), promises)
     matches, geometries = matcher.match(pairs, "first", _part(progress, 0.25, 0.9))
     weak = weakly_held(points, cameras, glimpses | geometries)
-    rest = [pair for pair in previews if not weak.isdisjoint(pair) and pair not in matches]
-    if rest:
-        more, verified = matcher.match(rest, "more", _part(progress, 0.9, 0.98))
-        matches, geometries = matches | more, geometries | verified
+    if more := next_pairs(weak, promises, matches):
+        found, verified = matcher.match(more, "more", _part(progress, 0.9, 0.98))
+        matches, geometries = matches | found, geometries | verified
     matches, geometries = previews | matches, glimpses | geometries
 
     temporary = folder / f".{DATABASE}.part"
@@ -208,12 +215,12 @@ class _Matcher:
             progress(done / len(pairs), f"matching, pair {done} of {len(pairs)}")
 
     def verify(
-        self, matches: Mapping[Pair, Matches], progress: Progress
+        self, matches: Mapping[Pair, Matches], progress: Progress, *, rough: bool = False
     ) -> dict[Pair, pycolmap.TwoViewGeometry]:
-        """The geometry of the pairs that have one."""
+        """The geometry of the pairs that have one; ``rough`` gives up sooner."""
         candidates = {pair: found for pair, found in matches.items() if len(found) >= MIN_MATCHES}
         work = (
-            partial(verify_pair, pair, self.points, self.cameras, found)
+            partial(verify_pair, pair, self.points, self.cameras, found, rough=rough)
             for pair, found in candidates.items()
         )
         geometries = {}
@@ -287,18 +294,19 @@ def set_focal_lengths(
             camera.has_prior_focal_length = True
 
 
-def two_view_options() -> pycolmap.TwoViewGeometryOptions:
+def two_view_options(*, rough: bool) -> pycolmap.TwoViewGeometryOptions:
     """COLMAP's, but deterministic, and stopped where more trials hardly ever find more.
 
-    A pair with no geometry at all would else cost ten times as much as one that has it.
+    A pair with no geometry at all would else cost ten times as much as one that has it. Half of the
+    trials find as many of the geometries of previews, whose matches are cleaner, but less exactly.
     """
     import pycolmap
 
     options = pycolmap.TwoViewGeometryOptions()
     options.compute_relative_pose = True
     options.ransac.random_seed = SEED
-    options.ransac.dyn_num_trials_multiplier = 2.0
-    options.ransac.max_num_trials = 1500
+    options.ransac.dyn_num_trials_multiplier = 1.0 if rough else 2.0
+    options.ransac.max_num_trials = 500 if rough else 1500
     return options
 
 
@@ -307,12 +315,14 @@ def verify_pair(
     points: Sequence[NDArray[np.float64]],
     cameras: Sequence[pycolmap.Camera],
     matches: Matches,
+    *,
+    rough: bool = False,
 ) -> tuple[Pair, pycolmap.TwoViewGeometry]:
     import pycolmap
 
     i, j = pair
     return pair, pycolmap.estimate_two_view_geometry(
-        cameras[i], points[i], cameras[j], points[j], matches, two_view_options()
+        cameras[i], points[i], cameras[j], points[j], matches, two_view_options(rough=rough)
     )
 
 

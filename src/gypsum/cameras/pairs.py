@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,8 @@ FEW = 24
 RANKS = (0, 1, 2, 3, 4, 5, 6, 7, 9, 11, 14, 18, 23, 29)
 #: As many partners are tried even when the preview looks like chance.
 LEAST = 4
+#: Further partners that a photo gets when those left it weakly held.
+RESERVE = 24
 #: Visual words, and the descriptors that they are learned from.
 WORDS = 64
 SAMPLE = 40_000
@@ -130,6 +132,17 @@ def promising_pairs(count: int, promise: Mapping[Pair, float]) -> list[Pair]:
             if rank < len(ranked) and (rank < LEAST or ranked[rank][0] < 0):
                 j = ranked[rank][1]
                 chosen.add((min(i, j), max(i, j)))
+    return sorted(chosen)
+
+
+def next_pairs(
+    photos: Iterable[int], promise: Mapping[Pair, float], tried: Container[Pair]
+) -> list[Pair]:
+    """The most promising pairs of these photos that were not tried, sorted."""
+    chosen: set[Pair] = set()
+    for photo in photos:
+        others = [pair for pair in promise if photo in pair and pair not in tried]
+        chosen.update(sorted(others, key=lambda pair: (-promise[pair], pair))[:RESERVE])
     return sorted(chosen)
 
 

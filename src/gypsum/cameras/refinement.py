@@ -3,6 +3,7 @@ principal point where the photos tell it."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,6 +33,21 @@ MIN_PHOTOS = 6
 MIN_OBSERVATIONS = 2000
 
 
+@dataclass(frozen=True)
+class Effort:
+    """When an adjustment stops."""
+
+    tolerance: float
+    """The least relative gain of a step."""
+    steps: int
+
+
+#: Enough to tell wrong observations from right ones, to tell what a parameter would gain, to end.
+ROUGH = Effort(1e-4, 10)
+TRIAL = Effort(1e-5, 20)
+FINE = Effort(1e-6, 100)
+
+
 def refine(
     model: pycolmap.Reconstruction,
     threads: int,
@@ -44,11 +60,11 @@ def refine(
     """
     import pycolmap
 
-    adjust(model, threads, principal_point=False, fixed=fixed)
+    adjust(model, threads, ROUGH, fixed=fixed)
     progress(0.3, "refining cameras")
     observations = pycolmap.ObservationManager(model)
     dropped = observations.filter_all_points3D(MAX_ERROR, MIN_ANGLE)
-    adjust(model, threads, principal_point=False, fixed=fixed)
+    adjust(model, threads, FINE, fixed=fixed)
     progress(0.6, "refining cameras")
     facts: dict[str, Any] = {"dropped_observations": int(dropped), "principal_point": "centre"}
     used = {camera.camera_id for camera in _used_cameras(model)}
@@ -63,8 +79,9 @@ def refine(
 def adjust(
     model: pycolmap.Reconstruction,
     threads: int,
+    effort: Effort,
     *,
-    principal_point: bool,
+    principal_point: bool = False,
     fixed: frozenset[int] = frozenset(),
 ) -> None:
     """One robust bundle adjustment of everything, in place."""
@@ -76,7 +93,8 @@ def adjust(
     options.ceres.loss_function_type = pycolmap.LossFunctionType.CAUCHY
     options.ceres.loss_function_scale = LOSS_SCALE
     options.ceres.solver_options.num_threads = threads
-    options.ceres.solver_options.function_tolerance = 1e-7
+    options.ceres.solver_options.function_tolerance = effort.tolerance
+    options.ceres.solver_options.max_num_iterations = effort.steps
     config = pycolmap.BundleAdjustmentConfig()
     for number in model.reg_image_ids():
         config.add_image(number)
@@ -124,7 +142,7 @@ def _try_principal_point(
     """Free the principal point, and take it back where that is not worth it."""
     before = robust_cost(model)
     kept = _parameters(model)
-    adjust(model, threads, principal_point=True, fixed=fixed)
+    adjust(model, threads, TRIAL, principal_point=True, fixed=fixed)
     gain = 1 - robust_cost(model) / before if before > 0 else 0.0
     shifts = [
         np.array([camera.principal_point_x, camera.principal_point_y])
@@ -135,6 +153,7 @@ def _try_principal_point(
     shift = float(max(np.abs(shift).max() for shift in shifts))
     facts = {"principal_point_gain": round(gain, 5), "principal_point_shift": round(shift, 5)}
     if gain >= WORTHWHILE and shift <= MAX_SHIFT:
+        adjust(model, threads, FINE, principal_point=True, fixed=fixed)
         return facts | {"principal_point": "refined"}
     _restore(model, kept)
     return facts

@@ -66,6 +66,12 @@ class ViewGraph:
             weights=self.weights[keep],
         )
 
+    def weight_of_photos(self, chosen: Bool) -> Float64:
+        """(count,) weight of the chosen (E,) pairs of each photo."""
+        weights = np.repeat(self.weights * chosen, 2)
+        sums: Float64 = np.bincount(self.pairs.ravel(), weights, minlength=self.count).astype(float)
+        return sums
+
     def components(self) -> Int64:
         """(count,) label of the connected group of each photo; the largest group is 0."""
         i, j = self.pairs.T
