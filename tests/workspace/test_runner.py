@@ -369,3 +369,18 @@ def alive(pid: int) -> bool:
         return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
     except OSError:
         return False
+
+
+def test_a_switched_off_stage_is_left_out_and_nothing_needs_it() -> None:
+    pipeline = Pipeline(
+        "p",
+        (
+            toy_stages.stage("photos", "first"),
+            toy_stages.stage("polish", "first", "photos", when="polish"),
+            toy_stages.stage("export", "first", "photos", "polish"),
+        ),
+    )
+    assert pipeline.chosen({"polish": True}) == pipeline
+    left = pipeline.chosen({"polish": False}).stages
+    assert [stage.name for stage in left] == ["photos", "export"]
+    assert left[1].needs == ("photos",)
