@@ -93,9 +93,9 @@ def test_photos_from_one_side_say_so() -> None:
     assert facts["up"] == "guess"
 
 
-def tagged(scene: Ring, size: float, noise: float, wild: bool = False) -> Capture:
+def tagged(scene: Ring, size: float, noise: float, wild: bool = False, seed: int = 1) -> Capture:
     """The ring with GPS tags: ``size`` metres per unit, errors of ``noise`` metres."""
-    rng = np.random.default_rng(1)
+    rng = np.random.default_rng(seed)
     places = size * scene.centers + rng.normal(0, noise, scene.centers.shape)
     if wild:
         places[2] += (400, -300, 50)
@@ -121,6 +121,20 @@ def test_gps_gives_metres_and_north(wild: bool) -> None:
     truth = 20.0 * scene.centers
     moved = centers - centers.mean(axis=0) - (truth - truth.mean(axis=0))
     assert np.linalg.norm(moved, axis=1).max() < 1.5
+
+
+def test_gps_says_how_sure_its_scale_is() -> None:
+    scene = ring(count=24)
+    spread = np.linalg.norm(np.std(scene.centers, axis=0))
+    off, told = [], []
+    for seed in range(12):
+        capture = tagged(scene, 20.0, 1.0, seed=seed)
+        aligned, facts = align(model_of(scene, Rotation.identity()), capture)
+        found = np.std([photo.center for photo in aligned.photos.values()], axis=0)
+        off.append(np.linalg.norm(found) / spread / 20 - 1)
+        told.append(facts["scale_error"])
+        assert facts["scale_observations"] == 24
+    assert 0.4 < np.mean(told) / np.sqrt(np.mean(np.square(off))) < 2.5
 
 
 def test_gps_on_one_spot_is_not_used() -> None:

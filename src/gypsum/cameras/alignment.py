@@ -32,6 +32,8 @@ _GPS_PHOTOS = 4
 _GPS_ERROR = 0.15
 #: and tells up when the tilt it leaves open is below this, degrees.
 _GPS_TILT = 2.0
+#: Groups of photos that are left out in turn to see how sure the scale is.
+_GROUPS = 20
 _EARTH_RADIUS = 6_378_137.0
 _EARTH_FLATTENING = 1 / 298.257223563
 
@@ -296,11 +298,25 @@ def _gps_fit(model: SparseModel, capture: Capture, up: Float64) -> _GpsFit | Non
     extent = math.sqrt(((places[:, :2] - places[:, :2].mean(axis=0)) ** 2).sum(axis=1).mean())
     if extent <= 0 or error > _GPS_ERROR * extent:
         return None
-    # The median length of a normal error, per axis, and what it leaves open over this extent.
-    sigma = error / (1.538 if tells_up else 1.177)
-    radius = np.linalg.norm((places - places.mean(axis=0))[:, : 3 if tells_up else 2], axis=1)
-    scale_error = sigma / math.sqrt(float((radius**2).sum()))
+    scale_error = _jackknife(centers, places, None if tells_up else up)
     return _GpsFit(fit, error, scale_error, len(photos), tells_up)
+
+
+def _jackknife(centers: Float64, places: Float64, up: Float64 | None) -> float:
+    """Relative standard error of the scale: how much it changes without some photos (Tukey 1958).
+
+    With ``up`` the fit is that of :func:`_level_fit`.
+    """
+    groups = np.arange(len(centers)) % min(len(centers), _GROUPS)
+    scales = []
+    for group in range(groups.max() + 1):
+        rest = groups != group
+        if up is None:
+            fit = robust_similarity(centers[rest], places[rest])
+        else:
+            fit = _level_fit(centers[rest], places[rest], up)
+        scales.append(math.log(fit.scale))
+    return math.sqrt((len(scales) - 1) * float(np.var(scales)))
 
 
 def _level_fit(centers: Float64, places: Float64, up: Float64) -> Similarity:
