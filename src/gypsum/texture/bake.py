@@ -100,11 +100,11 @@ def bake_texture(
         if not smoothing:
             level_globally(canvas, seams)
         fill_unseen(canvas, edges)
+        if surface is not None:
+            take_light_out(canvas, surface)
         level_locally(canvas, seams)
     with clock.part("maps"):
         progress(0.9, "making the maps of the material")
-        if surface is not None:
-            take_light_out(canvas, surface)
         normal_maps = None if detail is None else bake_normal_map(canvas, detail)
     with clock.part("finishing"):
         progress(0.95, "filling the room between the pieces")

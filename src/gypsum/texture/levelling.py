@@ -27,7 +27,7 @@ get worse; sqrt(STIFFNESS / ANCHOR), about six edges, is how far a correction re
 REACH = 24
 """Texels into the chart over which the last difference at a seam fades, in an atlas of 4096."""
 LEAST_REACH = 6
-TOUCH_UPS = 8
+TOUCH_UPS = 6
 """Further rounds for seams where more than ``RESIDUE`` is left."""
 RESIDUE = 0.006
 NEARBY = 64
