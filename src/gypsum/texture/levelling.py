@@ -147,8 +147,8 @@ def level_locally(canvas: Canvas, seams: Seams) -> None:
             canvas.threads,
         )
         # Where several charts meet, something is left, close to the seams.
-        left = _texture.seam_contrasts(canvas.atlas, seams.lines(canvas.layout), canvas.threads)
-        lines = seams.lines(canvas.layout)[left > RESIDUE]
+        left = _texture.seam_contrasts(canvas.atlas, lines, canvas.threads)
+        lines = np.ascontiguousarray(lines[left > RESIDUE])
         reach = LEAST_REACH
         if len(lines) == 0:
             break
