@@ -146,9 +146,10 @@ def level_locally(canvas: Canvas, seams: Seams) -> None:
             canvas.atlas,
             canvas.threads,
         )
-        # Where several charts meet, something is left, close to the seams.
-        left = _texture.seam_contrasts(canvas.atlas, lines, canvas.threads)
-        lines = np.ascontiguousarray(lines[left > RESIDUE])
+        # Where several charts meet, something is left, close to the seams. All are measured again:
+        # what one round changes at a seam, its neighbours feel.
+        left = _texture.seam_contrasts(canvas.atlas, seams.lines(canvas.layout), canvas.threads)
+        lines = np.ascontiguousarray(seams.lines(canvas.layout)[left > RESIDUE])
         reach = LEAST_REACH
         if len(lines) == 0:
             break
