@@ -396,6 +396,8 @@ def _map(
     options.ba_global_max_num_iterations = 12
     options.ba_local_max_refinements = 1
     options.ba_local_max_num_iterations = 8
+    # What only two photos share may be all that holds one of them.
+    options.triangulation.ignore_two_view_tracks = False
     options.mapper.init_min_num_inliers = attempt.init_inliers
     options.mapper.init_min_tri_angle = attempt.init_angle
     options.mapper.abs_pose_min_num_inliers = attempt.pose_inliers

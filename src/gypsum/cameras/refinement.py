@@ -28,6 +28,8 @@ MIN_ANGLE = 1.5
 WORTHWHILE = 0.01
 #: A principal point further from the middle than this share of the picture is not believed.
 MAX_SHIFT = 0.06
+#: Points that three photos confirm; a photo with as many needs no others.
+ENOUGH_POINTS = 100
 #: Photos and observations per camera, below which its principal point is not even tried.
 MIN_PHOTOS = 6
 MIN_OBSERVATIONS = 2000
@@ -72,8 +74,33 @@ def refine(
         facts["principal_point"] = "given"
     elif _tells_principal_point(model):
         facts |= _try_principal_point(model, threads, fixed)
+    facts["dropped_two_view_points"] = drop_two_view_points(model)
     model.update_point_3d_errors()
     return facts
+
+
+def drop_two_view_points(model: pycolmap.Reconstruction) -> int:
+    """Drop points of two photos that both show enough others; returns how many.
+
+    No third photo confirms such a point: a wrong match gives one as readily as a right match.
+    """
+    held = dict.fromkeys(model.reg_image_ids(), 0)
+    unconfirmed = {}
+    for number, point in model.points3D.items():
+        photos = [element.image_id for element in point.track.elements]
+        if len(photos) > 2:
+            for photo in photos:
+                held[photo] += 1
+        else:
+            unconfirmed[number] = photos
+    dropped = [
+        number
+        for number, photos in unconfirmed.items()
+        if all(held[photo] >= ENOUGH_POINTS for photo in photos)
+    ]
+    for number in dropped:
+        model.delete_point3D(number)
+    return len(dropped)
 
 
 def adjust(

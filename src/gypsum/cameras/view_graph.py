@@ -33,6 +33,10 @@ Bool = NDArray[np.bool_]
 TRIANGLE_TOLERANCE = 4.0
 #: A pair is inconsistent with the averaged rotations beyond this, degrees.
 PAIR_TOLERANCE = 8.0
+#: Where pairs are usually exact, one is inconsistent when off by this factor of the usual already,
+#: but not below this angle, degrees: what is nearly right joins different things, too.
+_UNUSUAL = 6.0
+_LEAST_TOLERANCE = 3.0
 #: Scale of the robust loss of the averaging, degrees.
 _LOSS_SCALE = 3.0
 _ROUNDS = 40
@@ -223,7 +227,10 @@ def consistent_pairs(graph: ViewGraph) -> Bool:
     trust = np.sqrt(support * graph.weights) + 1e-3 * graph.weights
     rotations = average_rotations(graph, trust)
     rotations = average_rotations(graph, trust, vote(graph, rotations))
-    return pair_errors(graph, rotations) <= PAIR_TOLERANCE
+    errors = pair_errors(graph, rotations)
+    fitting = errors[errors <= PAIR_TOLERANCE]
+    usual = float(np.median(fitting)) if len(fitting) else PAIR_TOLERANCE
+    return errors <= min(PAIR_TOLERANCE, max(_LEAST_TOLERANCE, _UNUSUAL * usual))
 
 
 def vote(graph: ViewGraph, rotations: Float64) -> Float64:
