@@ -72,6 +72,14 @@ def test_spreading_keeps_the_strongest_of_every_cell() -> None:
     assert np.isin(5000 + np.flatnonzero(outside), chosen).all()
 
 
+def test_features_come_largest_first() -> None:
+    features = extract(textured(200, 300, seed=4), 1000, 300)
+    assert len(features) > 100
+    assert (np.diff(features.keypoints[:, 2]) <= 0).all()
+    assert len(features.first(10)) == 10
+    np.testing.assert_array_equal(features.first(10).descriptors, features.descriptors[:10])
+
+
 def test_few_points_are_all_kept() -> None:
     xy = np.random.default_rng(0).uniform(0, 100, (30, 2))
     assert spread_evenly(xy, np.ones(30), (100, 100), 30).tolist() == list(range(30))

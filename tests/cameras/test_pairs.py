@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 import numpy as np
 
-from gypsum.cameras.pairs import IN_ORDER, NEARBY, SIMILAR, aggregate, all_pairs, likely_pairs
+from gypsum.cameras.pairs import (
+    FEW,
+    IN_ORDER,
+    LEAST,
+    NEARBY,
+    RANKS,
+    RESERVE,
+    SIMILAR,
+    aggregate,
+    all_pairs,
+    likely_pairs,
+    next_pairs,
+    promising_pairs,
+)
 
 from .scenes import capture_of, random_descriptors
 
@@ -69,3 +83,49 @@ def test_photos_without_features_are_no_trouble() -> None:
     photos = capture_of(["a", "b", "c"]).photos
     none = np.empty((0, 128), np.uint8)
     assert likely_pairs(photos, [none, random_descriptors(30, 1), none])
+
+
+def test_neighbours_in_time_are_paired() -> None:
+    count = 150
+    start = datetime(2024, 5, 1)
+    photos = [
+        replace(photo, time=start + timedelta(seconds=(7 * i) % count))
+        for i, photo in enumerate(capture_of([f"{i}.png" for i in range(count)]).photos)
+    ]
+    unlike = [random_descriptors(20, seed=i) for i in range(count)]
+    pairs = set(likely_pairs(photos, unlike))
+    place = {(7 * i) % count: i for i in range(count)}
+    for k in range(count - 1):
+        a, b = place[k], place[k + 1]
+        assert (min(a, b), max(a, b)) in pairs
+
+
+def test_few_photos_are_all_matched() -> None:
+    pairs = all_pairs(FEW)
+    assert promising_pairs(FEW, dict.fromkeys(pairs, 0.0)) == pairs
+
+
+def test_each_photo_gets_its_promising_partners() -> None:
+    """Photos on a line promise the more the nearer they are, and nothing from afar."""
+    count = 300
+    promise = {(i, j): max(0.0, 40.0 - (j - i)) for i, j in all_pairs(count)}
+    pairs = promising_pairs(count, promise)
+    assert pairs == sorted(set(pairs))
+    assert {(i, i + 1) for i in range(count - 1)} <= set(pairs)
+    assert all(promise[pair] > 0 for pair in pairs)
+    assert len(pairs) <= count * len(RANKS)
+    # Not only neighbours: partners further off hold a long walk together.
+    assert max(j - i for i, j in pairs) > 10
+
+
+def test_a_photo_like_no_other_still_gets_partners() -> None:
+    count = FEW + 6
+    promise = {(i, j): 0.0 if i == 0 else 9.0 for i, j in all_pairs(count)}
+    assert sum(0 in pair for pair in promising_pairs(count, promise)) == LEAST
+
+
+def test_next_pairs_are_the_best_that_were_not_tried() -> None:
+    promise = {(0, j): float(j) for j in range(1, 60)} | {(1, 2): 99.0}
+    tried = {(0, 59), (0, 58)}
+    assert next_pairs([0], promise, tried) == [(0, j) for j in range(58 - RESERVE, 58)]
+    assert next_pairs([], promise, tried) == []

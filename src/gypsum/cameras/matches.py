@@ -44,6 +44,8 @@ Matches = NDArray[np.uint32]
 DATABASE = "database.db"
 #: A match must be this much nearer than the second best (Lowe 2004).
 RATIO = 0.8
+#: The same for photos that too few others hold: verification drops what this lets in.
+LOOSE_RATIO = 0.85
 #: Features of each photo that a preview matches: the largest, seen from near and far alike.
 PREVIEW = 1024
 #: Chance alone gives a preview fewer matches than this.
@@ -71,9 +73,9 @@ def match_features(
     """Write ``folder/database.db``: cameras, photos, keypoints, matches and two-view geometries.
 
     A preview ranks all pairs of up to ``exhaustive`` photos, and likely pairs of more; promising
-    ones are matched in full. Photos that too few others hold are then tried with the next ones.
-    Other pairs stay with what the preview matched, which helps to tell which can be true together.
-    Matches already in ``folder/matches`` from an interrupted run are used again.
+    ones are matched in full. Photos that too few others hold are then tried with the next ones, and
+    less strictly. Other pairs stay with what the preview matched, which helps to tell which can be
+    true together. Matches already in ``folder/matches`` from an interrupted run are used again.
     """
     import pycolmap
 
@@ -102,8 +104,9 @@ def match_features(
     pairs = promising_pairs(len(photos), promises)
     matches, geometries = matcher.match(pairs, "first", _part(progress, 0.25, 0.9))
     weak = weakly_held(points, cameras, glimpses | geometries)
-    if more := next_pairs(weak, promises, matches):
-        found, verified = matcher.match(more, "more", _part(progress, 0.9, 0.98))
+    firm = {pair for pair, found in geometries.items() if len(found.inlier_matches) >= HOLDING}
+    if more := next_pairs(weak, promises, firm):
+        found, verified = matcher.match(more, "more", _part(progress, 0.9, 0.98), LOOSE_RATIO)
         matches, geometries = matches | found, geometries | verified
     matches, geometries = previews | matches, glimpses | geometries
 
@@ -129,13 +132,15 @@ def _preview_pairs(
         yield from found
 
 
-def _match_group(features: Sequence[Features], pairs: Sequence[Pair]) -> list[tuple[Pair, Matches]]:
-    return [(pair, _match_pair(features, pair)) for pair in pairs]
+def _match_group(
+    features: Sequence[Features], pairs: Sequence[Pair], ratio: float = RATIO
+) -> list[tuple[Pair, Matches]]:
+    return [(pair, _match_pair(features, pair, ratio)) for pair in pairs]
 
 
-def _match_pair(features: Sequence[Features], pair: Pair) -> Matches:
+def _match_pair(features: Sequence[Features], pair: Pair, ratio: float) -> Matches:
     i, j = pair
-    return _match.match_descriptors(features[i].descriptors, features[j].descriptors, RATIO)
+    return _match.match_descriptors(features[i].descriptors, features[j].descriptors, ratio)
 
 
 def promise(
@@ -184,17 +189,17 @@ class _Matcher:
     threads: int
 
     def match(
-        self, pairs: Sequence[Pair], name: str, progress: Progress
+        self, pairs: Sequence[Pair], name: str, progress: Progress, ratio: float = RATIO
     ) -> tuple[dict[Pair, Matches], dict[Pair, pycolmap.TwoViewGeometry]]:
         """Matches of all pairs, and the geometry of those that have one.
 
         Matches are kept in ``folder/name``.
         """
-        matches = dict(self._all_matches(sorted(pairs), name, _part(progress, 0.0, 0.7)))
+        matches = dict(self._all_matches(sorted(pairs), name, ratio, _part(progress, 0.0, 0.7)))
         return matches, self.verify(matches, _part(progress, 0.7, 1.0))
 
     def _all_matches(
-        self, pairs: Sequence[Pair], name: str, progress: Progress
+        self, pairs: Sequence[Pair], name: str, ratio: float, progress: Progress
     ) -> Iterator[tuple[Pair, Matches]]:
         """Those of one first photo are kept together in a file."""
         parts = self.folder / name
@@ -205,7 +210,7 @@ class _Matcher:
             path = parts / f"{first:05d}.npz"
             found = _read_part(path, partners)
             if found is None:
-                work = (partial(_match_group, self.features, [(first, j)]) for j in partners)
+                work = (partial(_match_group, self.features, [(first, j)], ratio) for j in partners)
                 found = {pair[1]: m for one in in_parallel(work, self.threads) for pair, m in one}
                 with atomic_write(path) as file:
                     np.savez(file, allow_pickle=False, **{str(j): found[j] for j in partners})
