@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from gypsum.cameras.view_graph import (
     ViewGraph,
     build_graph,
     consistent_pairs,
+    covered_cells,
     pair_errors,
     trusts_focal_lengths,
 )
@@ -42,6 +43,8 @@ _ASTRAY = 2.5
 _UNUSUAL = 6.0
 #: Photos nearer to each other than this share of the usual tell no direction.
 _HARDLY_MOVED = 0.1
+#: A photo is thinly held when its points cover less than this share of what is usual.
+_THIN = 0.5
 #: EXIF was wrong when mapping changes a focal length by more than this share.
 _FOCAL_CHANGE = 0.05
 
@@ -70,13 +73,15 @@ class Attempt:
     init_angle: float = 16.0
     pose_inliers: int = 30
     pose_ratio: float = 0.25
+    two_view_points: bool = False
+    """Whether what only two photos share gives points: more of them, and slower."""
 
 
 #: COLMAP's own thresholds first; each next try asks for less.
 ATTEMPTS = (
     Attempt("usual thresholds"),
-    Attempt("lower thresholds", init_inliers=50, init_angle=8.0, pose_inliers=20, pose_ratio=0.15),
-    Attempt("lowest thresholds", init_inliers=25, init_angle=4.0, pose_inliers=12, pose_ratio=0.1),
+    Attempt("lower thresholds", 50, 8.0, 20, 0.15, two_view_points=True),
+    Attempt("lowest thresholds", 25, 4.0, 12, 0.1, two_view_points=True),
 )
 
 
@@ -240,27 +245,44 @@ class _Mapper:
         filtered = self.folder / "mapping.db"
         _filter_database(self.database_path, filtered, pairs, cameras)
         best: Mapped | None = None
+        used = ATTEMPTS[0]
         try:
             for attempt in ATTEMPTS:
-                mapped = _map(
-                    attempt,
-                    filtered,
-                    self.folder,
-                    within_reach,
-                    self.scene.fixed,
-                    self.threads,
-                    self.progress,
-                )
+                mapped = self._attempt(attempt, filtered, within_reach)
                 better = mapped is not None and (best is None or mapped.trusted > best.trusted)
                 # Asking for less still won't help where asking for less didn't.
                 if best is not None and not better:
                     break
-                best = mapped if better else best
+                best, used = (mapped, attempt) if better else (best, used)
                 if best is not None and best.model.num_reg_images() >= within_reach:
                     break
+            if best is not None and not used.two_view_points and thinly_held(best.model):
+                mapped = self._attempt(replace(used, two_view_points=True), filtered, within_reach)
+                best = best if mapped is None or mapped.trusted < best.trusted else mapped
         finally:
             remove_database(filtered)
         return best
+
+    def _attempt(self, attempt: Attempt, database: Path, within_reach: int) -> Mapped | None:
+        fixed = self.scene.fixed
+        return _map(
+            attempt, database, self.folder, within_reach, fixed, self.threads, self.progress
+        )
+
+
+def thinly_held(model: pycolmap.Reconstruction) -> bool:
+    """Whether the points of a photo cover much less of it than is usual.
+
+    What only two photos share may then be all that tells how it is turned: distant things, seen at
+    one edge.
+    """
+    covered = []
+    for number in model.reg_image_ids():
+        image = model.image(number)
+        points = image.get_observation_points2D()
+        xy = np.array([point.xy for point in points]).reshape(-1, 2)
+        covered.append(covered_cells(xy, image.camera.width, image.camera.height))
+    return min(covered) < _THIN * float(np.median(covered))
 
 
 def _focal_change(scene: Scene, model: pycolmap.Reconstruction) -> float:
@@ -396,8 +418,7 @@ def _map(
     options.ba_global_max_num_iterations = 12
     options.ba_local_max_refinements = 1
     options.ba_local_max_num_iterations = 8
-    # What only two photos share may be all that holds one of them.
-    options.triangulation.ignore_two_view_tracks = False
+    options.triangulation.ignore_two_view_tracks = not attempt.two_view_points
     options.mapper.init_min_num_inliers = attempt.init_inliers
     options.mapper.init_min_tri_angle = attempt.init_angle
     options.mapper.abs_pose_min_num_inliers = attempt.pose_inliers

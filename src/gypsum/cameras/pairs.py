@@ -37,7 +37,7 @@ RANKS = (0, 1, 2, 3, 4, 5, 6, 7, 9, 11, 14, 18, 23, 29)
 #: As many partners are tried even when the preview looks like chance.
 LEAST = 4
 #: Further partners that a photo gets when those left it weakly held.
-RESERVE = 24
+RESERVE = 16
 #: Visual words, and the descriptors that they are learned from.
 WORDS = 64
 SAMPLE = 40_000
