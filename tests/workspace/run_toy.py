@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from pathlib import Path
 
@@ -10,6 +11,9 @@ import toy_stages
 
 from gypsum.errors import GypsumError
 from gypsum.workspace import Limits, Source, Workspace, run_pipeline
+
+# As in a terminal, also where the tests run in the background, which ignores Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 workspace, pipeline = Path(sys.argv[1]), sys.argv[2]
 source = workspace.parent / "photo.txt"

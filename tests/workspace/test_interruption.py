@@ -134,7 +134,7 @@ def test_a_second_run_at_the_same_time_is_refused(tmp_path: Path) -> None:
     assert other.returncode == 1
     assert f"in use by another run (process {process.pid})" in errors
     process.send_signal(signal.SIGINT)
-    process.communicate()
+    process.communicate(timeout=10)
 
 
 def test_killed_while_it_wipes_a_folder(tmp_path: Path, expected: str) -> None:
