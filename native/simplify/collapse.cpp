@@ -15,7 +15,7 @@ constexpr double kBorderWeight = 100;
 constexpr double kPlaceWeight = 1e-5;
 // A face must not turn by more than this in one collapse (cosine), nor become thinner (twice its area
 // by its longest edge squared; 0.87 is equilateral). Where nothing else is left, faces may do so.
-constexpr double kCarefulTurn = 0.2, kCarefulShape = 0.001;
+constexpr double kCarefulTurn = 0.2, kCarefulShape = 0.02;
 constexpr double kBoldTurn = -0.2, kBoldShape = 1e-4;
 // Far from the wanted number, the order need not be exact: the cheapest of all edges are collapsed
 // together, each vertex once, before costs are worked out anew. That is several times quicker.

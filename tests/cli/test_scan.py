@@ -20,7 +20,7 @@ from gypsum.workspace.events import Event, StageFinished
 pytestmark = pytest.mark.slow
 
 NAMES = [stage.name for stage in PHOTO_SCAN.stages]
-OPTIONS = ["--quality", "draft", "--faces", "4000", "--texture", "1k", "--threads", "2"]
+OPTIONS = ["--quality", "draft", "--refine", "--faces", "4000", "--texture", "1k", "--threads", "2"]
 
 
 def start(photos: Path, output: Path, *options: str) -> subprocess.Popen[str]:

@@ -14,7 +14,11 @@ from PIL import Image
 from gypsum.errors import InputError, ResourceError
 from gypsum.formats.markers import FAMILIES, PAGES, lay_out, pattern, write_sheet
 
-Image.MAX_IMAGE_PIXELS = None
+
+@pytest.fixture(autouse=True)
+def large_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page at 600 dpi has more pixels than a photo may have."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
 
 
 @pytest.mark.parametrize("page", PAGES)
