@@ -30,6 +30,7 @@ from gypsum.scene import Progress
 if TYPE_CHECKING:
     import pycolmap
 
+Bool = NDArray[np.bool_]
 Float64 = NDArray[np.float64]
 Matches = NDArray[np.uint32]
 
@@ -37,6 +38,10 @@ Matches = NDArray[np.uint32]
 _DOUBTFUL = 0.5
 #: Rotations of pairs and poses agree within this, degrees.
 _AGREE = 10.0
+#: So is a photo with fewer consistent pairs, when others outweigh them; if at least this share of
+#: all pairs, by weight, is consistent.
+_FIRMLY_HELD = 4
+_TELLING = 0.7
 #: So is a photo whose pairs see their partners off by this angle, degrees, or by this factor of
 #: what is usual in the capture, whichever is more.
 _ASTRAY = 2.5
@@ -215,16 +220,18 @@ class _Mapper:
         ``first`` is kept where it contradicts none of them, or where the new one is no larger.
         """
         graph = build_graph(self.scene.points, self.scene.cameras, geometries)
-        consistent = graph.select(consistent_pairs(graph))
+        keep = consistent_pairs(graph)
+        consistent = graph.select(keep)
+        contested = _contested(graph, keep)
         if first is not None:
-            first.doubtful = _doubtful(self.scene, geometries, consistent, first.model)
+            first.doubtful = _doubtful(self.scene, geometries, consistent, contested, first.model)
         if first is not None and not first.doubtful:
             best: Mapped | None = first
         else:
             pairs = {(int(i), int(j)) for i, j in consistent.pairs}
             best = self.map_pairs(pairs, cameras)
             if best is not None:
-                best.doubtful = _doubtful(self.scene, geometries, consistent, best.model)
+                best.doubtful = _doubtful(self.scene, geometries, consistent, contested, best.model)
             if first is not None and (best is None or first.trusted > best.trusted):
                 best = first
         if best is not None:
@@ -298,9 +305,10 @@ def _doubtful(
     scene: Scene,
     geometries: Mapping[Pair, pycolmap.TwoViewGeometry],
     consistent: ViewGraph,
+    contested: Bool,
     model: pycolmap.Reconstruction,
 ) -> list[str]:
-    """Registered photos whose pose contradicts their consistent pairs.
+    """Registered photos that are contested, or whose pose contradicts their consistent pairs.
 
     Either most pairs tell another rotation, or half of them see their partner in a direction that
     is off by far more than is usual in this capture: then the photo stands in the wrong place.
@@ -330,7 +338,28 @@ def _doubtful(
         doubtful.append(scene.names[worst])
         stay = (edges.pairs != worst).all(axis=1)
         edges, wrong, astray = edges.select(stay), wrong[stay], astray[stay]
+    doubtful += [
+        name
+        for name, placed, unsure in zip(
+            scene.names, np.isfinite(centers[:, 0]), contested, strict=True
+        )
+        if placed and unsure and name not in doubtful
+    ]
     return sorted(doubtful)
+
+
+def _contested(graph: ViewGraph, keep: Bool) -> Bool:
+    """(count,) photos held by few pairs, and contradicted by more, by weight.
+
+    None where many pairs contradict each other: then they are too inexact to tell.
+    """
+    total = graph.weight_of_photos(np.ones(len(keep), np.bool_))
+    kept = graph.weight_of_photos(keep)
+    if kept.sum() < _TELLING * total.sum():
+        return np.zeros(graph.count, np.bool_)
+    pairs = np.bincount(graph.pairs[keep].ravel(), minlength=graph.count)
+    contested: Bool = (pairs < _FIRMLY_HELD) & (kept < (1 - _DOUBTFUL) * total)
+    return contested
 
 
 def _direction_errors(

@@ -33,7 +33,7 @@ NEARBY = 8
 FEW = 24
 #: Partners of each photo, as ranks by the preview. The best see almost the same; those further
 #: down, from another side, hold the model together at large.
-RANKS = (0, 1, 2, 3, 4, 5, 6, 7, 9, 11, 14, 18, 23, 29)
+RANKS = (0, 1, 2, 3, 4, 5, 7, 9, 12, 16, 21, 27)
 #: As many partners are tried even when the preview looks like chance.
 LEAST = 4
 #: Further partners that a photo gets when those left it weakly held.

@@ -47,7 +47,7 @@ class Effort:
 #: Enough to tell wrong observations from right ones, to tell what a parameter would gain, to end.
 ROUGH = Effort(1e-4, 10)
 TRIAL = Effort(1e-5, 20)
-FINE = Effort(1e-6, 100)
+FINE = Effort(1e-5, 100)
 
 
 def refine(
