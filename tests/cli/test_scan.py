@@ -100,7 +100,14 @@ def test_the_same_again_keeps_everything(
     output, _ = scanned
     heard: list[Event] = []
     result = gypsum.scan(
-        photos, output, quality="draft", faces=4000, texture="1k", threads=2, progress=heard.append
+        photos,
+        output,
+        quality="draft",
+        refine=True,
+        faces=4000,
+        texture="1k",
+        threads=2,
+        progress=heard.append,
     )
     assert [e.stage for e in heard if isinstance(e, StageFinished) and not e.kept] == []
     assert result.model == output
