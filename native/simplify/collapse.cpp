@@ -15,8 +15,10 @@ constexpr double kBorderWeight = 100;
 constexpr double kPlaceWeight = 1e-5;
 // A face must not turn by more than this in one collapse (cosine), nor become thinner (twice its area
 // by its longest edge squared; 0.87 is equilateral). Where nothing else is left, faces may do so.
-constexpr double kCarefulTurn = 0.2, kCarefulShape = 0.02;
+constexpr double kCarefulTurn = 0.2, kCarefulShape = 0.001;
 constexpr double kBoldTurn = -0.2, kBoldShape = 1e-4;
+// Several turns that are each allowed can tip a sliver over; so those thinner than this hardly turn.
+constexpr double kSliver = 0.02, kSliverTurn = 0.9;
 // Far from the wanted number, the order need not be exact: the cheapest of all edges are collapsed
 // together, each vertex once, before costs are worked out anew. That is several times quicker.
 constexpr double kFar = 1.5;         // times the wanted number
@@ -290,7 +292,8 @@ class Collapser {
       const double size = std::sqrt(dot(after, after));
       const double longest = std::max({dot(side, side), dot(u, u), dot(v, v)});
       if (!(size > shape_ * longest)) return false;
-      if (dot(before, after) < turn_ * size * std::sqrt(dot(before, before))) return false;
+      const double turn = turn_ > 0 && size < kSliver * longest ? kSliverTurn : turn_;
+      if (dot(before, after) < turn * size * std::sqrt(dot(before, before))) return false;
     }
     return true;
   }
