@@ -20,6 +20,7 @@ from scipy.optimize import least_squares
 from scipy.spatial.transform import Rotation
 
 from gypsum.cameras.features import in_parallel, read_gray
+from gypsum.formats.colors import to_linear
 from gypsum.formats.markers import FAMILIES, marker_name
 from gypsum.scene import Camera, Photo, Progress, SparseModel, no_progress
 
@@ -118,7 +119,7 @@ def find_markers(
 def _find(photo: Photo, camera: Camera, path: Path) -> list[Sighting]:
     gray = read_gray(path)
     detected = detect(gray)
-    light = _linear(gray)
+    light = to_linear(gray)
     sightings = []
     for name, corners, squares in detected:
         refined = refine_corners(light, corners, squares, camera)
@@ -152,13 +153,6 @@ def detect(gray: UInt8) -> list[tuple[str, Float64, int]]:
     ]
     names = [name for name, *_ in rows]
     return [row for row in rows if names.count(row[0]) == 1]
-
-
-def _linear(gray: UInt8) -> NDArray[np.float32]:
-    """sRGB's grey to linear light, 0 to 1."""
-    levels = np.arange(256) / 255
-    table = np.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4)
-    return np.asarray(table, np.float32)[gray]
 
 
 def refine_corners(
