@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -52,3 +53,21 @@ def test_read_resamples_to_the_size_of_the_view(view: View) -> None:
     assert image.shape == (50, 100, 3)
     assert (image[:, :50] == (255, 0, 0)).all()
     assert (image[:, 50:] == (0, 0, 255)).all()
+
+
+def test_a_mask_follows_the_size_of_the_view(view: View, tmp_path: Path) -> None:
+    mask = np.zeros((view.height, view.width), np.uint8)
+    mask[:, : view.width // 2] = 255
+    path = tmp_path / "mask.png"
+    Image.fromarray(mask).save(path)
+    masked = replace(view, mask=path)
+    for seen in (masked, masked.resized(view.width // 4, view.height // 4)):
+        found = seen.read_mask()
+        assert found is not None
+        assert found.shape == (seen.height, seen.width)
+        assert found[:, : seen.width // 2].all()
+        assert not found[:, seen.width // 2 :].any()
+
+
+def test_without_a_mask_every_pixel_counts(view: View) -> None:
+    assert view.read_mask() is None

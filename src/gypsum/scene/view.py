@@ -34,6 +34,8 @@ class View:
     """(3, 3) world-to-camera rotation."""
     t: Float64
     """(3,) world-to-camera translation."""
+    mask: Path | None = None
+    """A grey picture of the photo's size, 255 on the object; None: every pixel counts."""
 
     @property
     def center(self) -> Float64:
@@ -77,3 +79,13 @@ class View:
                     (self.width, self.height), Image.Resampling.BOX, reducing_gap=3
                 )
             return np.asarray(image)
+
+    def read_mask(self) -> NDArray[np.bool_] | None:
+        """(height, width), true on the object, at this view's size; None: every pixel counts."""
+        if self.mask is None:
+            return None
+        with Image.open(self.mask) as file:
+            mask = file.convert("L")
+            if mask.size != (self.width, self.height):
+                mask = mask.resize((self.width, self.height), Image.Resampling.BOX)
+            return np.asarray(mask) >= 128
