@@ -98,6 +98,31 @@ def test_a_blank_photo_has_none() -> None:
     assert features.descriptors.shape == (0, 128)
 
 
+def test_features_respect_the_mask_of_their_photo(tmp_path: Path) -> None:
+    """Also when the photo is shrunk; a photo without a mask is searched everywhere."""
+    for folder in ("photos", "masks"):
+        (tmp_path / folder).mkdir()
+    for name in ("a.png", "b.png"):
+        Image.fromarray(textured(400, 600, seed=3)).save(tmp_path / "photos" / name)
+    mask = np.zeros((400, 600), np.uint8)
+    mask[100:300, 50:250] = 255
+    Image.fromarray(mask).save(tmp_path / "masks" / "a.png.png")
+    detect_features(
+        capture_of(["a.png", "b.png"], 600, 400),
+        tmp_path / "photos",
+        tmp_path / "features",
+        masks=tmp_path / "masks",
+        long_side=450,
+    )
+    masked = Features.load(features_path(tmp_path / "features", "a.png")).xy
+    everywhere = Features.load(features_path(tmp_path / "features", "b.png")).xy
+    assert len(masked) > 50
+    # One pixel of the shrunk photo is 1.33 of the photo.
+    assert (masked > [48, 98]).all()
+    assert (masked < [252, 302]).all()
+    assert len(everywhere) > 3 * len(masked)
+
+
 def test_features_are_kept_and_do_not_depend_on_threads(tmp_path: Path) -> None:
     photos = tmp_path / "photos"
     photos.mkdir()

@@ -80,13 +80,16 @@ def detect_features(
     *,
     long_side: int = 2000,
     max_features: int = 8192,
+    masks: Path | None = None,
     threads: int = 0,
     progress: Progress = no_progress,
 ) -> None:
     """Write the features of every photo into ``folder``; photos that have them already are kept.
 
-    ``long_side`` bounds the size at which features are sought, pixels. Several photos are worked on
-    at a time, as many as there are threads and as memory allows.
+    ``long_side`` bounds the size at which features are sought, pixels. ``masks`` is a folder of
+    grey pictures of the photos' size, ``NAME.png`` for the photo NAME: features are sought where
+    they are 128 or more, and everywhere on photos without one. Several photos are worked on at a
+    time, as many as there are threads and as memory allows.
     """
     folder.mkdir(parents=True, exist_ok=True)
     missing = [p for p in capture.photos if not features_path(folder, p.name).exists()]
@@ -106,7 +109,7 @@ def detect_features(
         done = total - len(missing)
         work = (
             lambda name=photo.name: extract(
-                read_gray(photos_folder / name), long_side, max_features
+                read_gray(photos_folder / name), long_side, max_features, read_mask(masks, name)
             ).save(features_path(folder, name))
             for photo in missing
         )
@@ -123,17 +126,31 @@ def read_gray(path: Path) -> UInt8:
         return np.asarray(file.convert("L"))
 
 
-def extract(gray: UInt8, long_side: int, max_features: int) -> Features:
-    """The features of one photo: at most ``max_features``, sought at ``long_side``."""
+def read_mask(folder: Path | None, name: str) -> UInt8 | None:
+    """The mask (height, width) of the photo ``name``, 0 or 255; None where there is none."""
+    path = None if folder is None else folder / f"{name}.png"
+    if path is None or not path.exists():
+        return None
+    with Image.open(path) as file:
+        return np.where(np.asarray(file.convert("L")) >= 128, 255, 0).astype(np.uint8)
+
+
+def extract(gray: UInt8, long_side: int, max_features: int, mask: UInt8 | None = None) -> Features:
+    """The features of one photo: at most ``max_features``, sought at ``long_side``.
+
+    Where ``mask``, of any size, is zero, there are none.
+    """
     height, width = gray.shape
     scale = max(1.0, max(width, height) / long_side)
     if scale > 1.0:
         size = (round(width / scale), round(height / scale))
         gray = cv2.resize(gray, size, interpolation=cv2.INTER_AREA)
+    if mask is not None and mask.shape != gray.shape:
+        mask = cv2.resize(mask, gray.shape[::-1], interpolation=cv2.INTER_NEAREST)
     for contrast in CONTRAST:
         # The last argument centres the doubled image's pixels; without it all points are shifted.
         sift = cv2.SIFT_create(0, 3, contrast, 10, 1.6, cv2.CV_32F, True)
-        points, sifts = sift.detectAndCompute(gray, None)
+        points, sifts = sift.detectAndCompute(gray, mask)
         if len(points) >= min(ENOUGH_FEATURES, max_features):
             break
     if sifts is None or not len(points):
