@@ -44,7 +44,8 @@ Card make_card(double x, double y, double turn, double module, Pattern pattern) 
 }
 
 nb::tuple render(const Scene& scene, int width, int height, Matrix K, Matrix R, Vector t, double k1,
-                 bool color, int threads, const std::vector<Card>& cards) {
+                 bool color, int threads, const std::vector<Card>& cards, int finish) {
+  if (finish < 0 || finish > static_cast<int>(Finish::hidden)) throw nb::value_error("there is no such finish");
   Camera camera{width, height, K(0, 0), K(1, 1), K(0, 2), K(1, 2), k1, {}, {}};
   std::copy_n(R.data(), 9, camera.R);
   std::copy_n(t.data(), 3, camera.t);
@@ -55,7 +56,7 @@ nb::tuple render(const Scene& scene, int width, int height, Matrix K, Matrix R, 
   const Picture picture{color ? radiance.data() : nullptr, depth.data(), normal.data(), label.data()};
   {
     nb::gil_scoped_release release;
-    scene.render(camera, cards, picture, threads);
+    scene.render(camera, cards, static_cast<Finish>(finish), picture, threads);
   }
   return nb::make_tuple(radiance, depth, normal, label);
 }
@@ -100,7 +101,7 @@ NB_MODULE(_sample, m) {
                      return faces;
                    }, nb::rv_policy::move)
       .def("render", &render, "width"_a, "height"_a, "K"_a, "R"_a, "t"_a, "k1"_a = 0.0, "color"_a = true,
-           "threads"_a = 0, "cards"_a = std::vector<Card>());
+           "threads"_a = 0, "cards"_a = std::vector<Card>(), "finish"_a = 0);
   m.def("expose", &expose_photo, "radiance"_a, "exposure"_a, "vignetting"_a, "full_well"_a, "read_noise"_a,
         "seed"_a, "threads"_a = 0);
   m.def("distance", &distance, "points"_a);

@@ -15,6 +15,7 @@ constexpr float kOffset[kSamples][2] = {{0.375f, 0.125f}, {0.875f, 0.375f}, {0.6
                                         {0.125f, 0.625f}, {0.5f, 0.5f}};
 constexpr int32_t kNothing = -2, kTable = -1;
 constexpr Vec3 kPaper{0.60f, 0.59f, 0.57f}, kInk{0.022f, 0.021f, 0.022f};
+constexpr Vec3 kPlaster{0.60f, 0.59f, 0.56f}, kChrome{0.90f, 0.91f, 0.92f};
 
 struct Projected {
   float x, y, inverse_depth;  // 0: behind the camera or far outside the picture
@@ -31,7 +32,8 @@ struct Scene::Hit {
 // The camera with what rendering asks of it again and again.
 class Scene::View {
  public:
-  View(const Camera& camera, const std::vector<Card>& on_table) : c(camera), cards(&on_table) {
+  View(const Camera& camera, const std::vector<Card>& on_table, Finish made_of)
+      : c(camera), cards(&on_table), finish(made_of) {
     for (int i = 0; i < 3; ++i)
       centre[i] = -(c.R[i] * c.t[0] + c.R[3 + i] * c.t[1] + c.R[6 + i] * c.t[2]);
   }
@@ -70,6 +72,7 @@ class Scene::View {
 
   const Camera& c;
   const std::vector<Card>* cards;
+  Finish finish;
   double centre[3];
 };
 
@@ -147,6 +150,23 @@ Material Scene::table_at(const View& view, Vec3 p, float footprint, double x, do
   return m;
 }
 
+// What a mirror at `p` shows in a direction: the table, or the room with its window.
+Vec3 Scene::reflected(Vec3 p, Vec3 d, float footprint) const {
+  const float t = d.z < -0.02f ? p.z / -d.z : 0;
+  const float x = p.x + t * d.x, y = p.y + t * d.y;
+  if (t <= 0 || x * x + y * y >= kTableRadius * kTableRadius) {
+    // Two by two panes: a window in the room's glow.
+    const float pane = smoothstep(0.955f, 0.965f, dot(d, kWindow));
+    const Vec3 side = normalize(Vec3{-kWindow.y, kWindow.x, 0});
+    const float bar = smoothstep(0.015f, 0.03f, std::min(std::abs(dot(d, side)), std::abs(d.z - kWindow.z)));
+    return room(d) + kWindowLight * (1.5f * pane * bar);
+  }
+  const Light light = table_light(x, y);
+  const float slope = kWindow.z * light.window;
+  // A curved mirror shows things smaller; a pixel covers more of the table there.
+  return table_material(x, y, 4 * footprint + 0.004f * t).albedo * (kWindowLight * slope + light.ambient);
+}
+
 // Radiance around pixel position (x, y), from a square of the picture `side` pixels wide.
 Vec3 Scene::shade(const View& view, const Hit& hit, double x, double y, double side) const {
   double d[3];
@@ -162,7 +182,8 @@ Vec3 Scene::shade(const View& view, const Hit& hit, double x, double y, double s
     if (depth <= 0) depth = hit.depth;
     p = {float(view.centre[0] + depth * d[0]), float(view.centre[1] + depth * d[1]), 0};
     normal = {0, 0, 1};
-    light = table_light(p.x, p.y);
+    // Without the sculpture there is no shade of it: the light is that of the table's rim.
+    light = view.finish == Finish::hidden ? table_light(0.62f, 0) : table_light(p.x, p.y);
   } else {
     const Weights w = meet(mesh_, hit.id, view.centre, d);
     depth = w.depth;
@@ -176,8 +197,13 @@ Vec3 Scene::shade(const View& view, const Hit& hit, double x, double y, double s
   }
   const float facing = std::max(dot(normal, towards), 0.05f);
   const float footprint = depth * length(ray) / float(view.c.fx) / std::sqrt(std::max(facing, 0.15f));
-  const Material m =
-      hit.id == kTable ? table_at(view, p, footprint, x, y, side) : owl_material(p, footprint);
+  if (hit.id != kTable && view.finish == Finish::mirror) {
+    const Vec3 away = normal * (2 * dot(normal, towards)) - towards;
+    return kChrome * reflected(p, away, footprint);
+  }
+  const Material m = hit.id == kTable                    ? table_at(view, p, footprint, x, y, side)
+                     : view.finish == Finish::plain ? Material{kPlaster, 0.05f, 20}
+                                                    : owl_material(p, footprint);
 
   const float slope = std::max(dot(normal, kWindow), 0.0f) * light.window;
   Vec3 colour = m.albedo * (kWindowLight * slope + light.ambient);
@@ -193,8 +219,9 @@ Vec3 Scene::shade(const View& view, const Hit& hit, double x, double y, double s
   return colour + room(mirrored) * light.ambient * (1.2f * m.gloss * fresnel);
 }
 
-void Scene::render(const Camera& camera, const std::vector<Card>& cards, const Picture& picture, int threads) const {
-  const View view(camera, cards);
+void Scene::render(const Camera& camera, const std::vector<Card>& cards, Finish finish, const Picture& picture,
+                   int threads) const {
+  const View view(camera, cards, finish);
   const int width = camera.width, height = camera.height;
   std::vector<Projected> points(mesh_.vertices.size());
 #pragma omp parallel for num_threads(team(threads)) schedule(static)
@@ -203,7 +230,7 @@ void Scene::render(const Camera& camera, const std::vector<Card>& cards, const P
   // Front faces by the bands of rows they touch, in the order of their numbers.
   const int bands = (height + kBand - 1) / kBand;
   std::vector<std::vector<int32_t>> faces(bands);
-  for (size_t n = 0; n < mesh_.faces.size(); ++n) {
+  for (size_t n = 0; n < mesh_.faces.size() && finish != Finish::hidden; ++n) {
     const auto& f = mesh_.faces[n];
     const Projected &a = points[f[0]], &b = points[f[1]], &c = points[f[2]];
     if (a.inverse_depth <= 0 || b.inverse_depth <= 0 || c.inverse_depth <= 0) continue;

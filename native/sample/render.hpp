@@ -22,6 +22,9 @@ struct Camera {
 
 enum Label : uint8_t { background = 0, object = 1, table = 2 };
 
+// What the sculpture is made of: its paint, bare plaster, or chrome; `hidden` leaves the table alone.
+enum class Finish : uint8_t { painted = 0, plain = 1, mirror = 2, hidden = 3 };
+
 struct Picture {
   float* radiance;   // (H, W, 3) linear sRGB primaries; null where not wanted
   float* depth;      // (H, W) along the optical axis at the pixel's centre, metres; 0: background
@@ -34,13 +37,15 @@ class Scene {
   Scene(float cell, int threads);
   const Triangles& mesh() const { return mesh_; }
   // `cards` lie on the table.
-  void render(const Camera& camera, const std::vector<Card>& cards, const Picture& picture, int threads) const;
+  void render(const Camera& camera, const std::vector<Card>& cards, Finish finish, const Picture& picture,
+              int threads) const;
 
  private:
   struct Hit;
   class View;
   Light table_light(float x, float y) const;
   Material table_at(const View& view, Vec3 p, float footprint, double x, double y, double side) const;
+  Vec3 reflected(Vec3 p, Vec3 direction, float footprint) const;
   Vec3 shade(const View& view, const Hit& hit, double x, double y, double side) const;
 
   Triangles mesh_;

@@ -329,6 +329,21 @@ class CommandOptions(BaseModel):
     )
 
 
+class Fault(StrEnum):
+    """Mistakes that a sample capture can be made with."""
+
+    BLURRED = "blurred"
+    DARK = "dark"
+    BURNT = "burnt"
+    FEW = "few"
+    ONE_SIDED = "one-sided"
+    MOVED = "moved"
+    PLAIN = "plain"
+    MIRROR = "mirror"
+    DUPLICATES = "duplicates"
+    SMALL = "small"
+
+
 class PageSize(StrEnum):
     """Paper to print on."""
 
@@ -405,6 +420,9 @@ class SampleOptions(BaseModel):
     )
     marker: bool = _option(
         False, "Lay two cards with AprilTags of 5 cm on the table, which tell the scale."
+    )
+    fault: Fault | None = _option(
+        None, "Make a mistake while taking the photos, to see what gypsum check says to it."
     )
     threads: int = _option(0, "Processor cores to use; 0 uses all.", unit="cores", ge=0, le=1024)
 

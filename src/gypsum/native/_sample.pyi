@@ -44,8 +44,12 @@ class Scene:
         color: bool = True,
         threads: int = 0,
         cards: list[Card] = ...,
+        finish: int = 0,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.uint8]]:
-        """Radiance (H, W, 3), depth (H, W), world normal (H, W, 3), label (H, W)."""
+        """Radiance (H, W, 3), depth (H, W), world normal (H, W, 3), label (H, W).
+
+        ``finish`` of the sculpture: 0 painted, 1 plain, 2 mirror, 3 hidden (the table alone).
+        """
 
 def expose(
     radiance: NDArray[np.float32],

@@ -7,10 +7,11 @@ one picture with exact depth in memory.
 from gypsum.sample._camera import SampleView, hand_held_views, look_at
 from gypsum.sample._capture import SampleFacts, make_sample
 from gypsum.sample._cards import CARDS, MarkerCard
-from gypsum.sample._render import Rendering, expose, render_view, sculpture_mesh, table_mesh
+from gypsum.sample._render import Finish, Rendering, expose, render_view, sculpture_mesh, table_mesh
 
 __all__ = [
     "CARDS",
+    "Finish",
     "MarkerCard",
     "Rendering",
     "SampleFacts",

@@ -67,10 +67,18 @@ def look_at(center: Float64, target: Float64, roll: float = 0.0) -> tuple[Float6
 
 
 def hand_held_views(
-    count: int, width: int, height: int, seed: int = 0, k1: float = K1
+    count: int,
+    width: int,
+    height: int,
+    seed: int = 0,
+    k1: float = K1,
+    arc: float = 2 * math.pi,
 ) -> list[SampleView]:
-    """``count`` views on three uneven rings, as one walks around the table with a phone."""
-    return _walk(RINGS, count, width, height, np.random.default_rng([seed, 1]), k1)
+    """``count`` views on three uneven rings, as one walks around the table with a phone.
+
+    An ``arc`` (radians) of less than a full turn stays on one side.
+    """
+    return _walk(RINGS, count, width, height, np.random.default_rng([seed, 1]), k1, arc)
 
 
 def held_out_views(count: int, width: int, height: int, seed: int = 0) -> list[SampleView]:
@@ -85,16 +93,19 @@ def _walk(
     height: int,
     rng: np.random.Generator,
     k1: float,
+    arc: float = 2 * math.pi,
 ) -> list[SampleView]:
     shares = np.cumsum([0.0] + [share for *_, share in rings])
     stops = np.round(shares * count).astype(int)
     K = intrinsics(width, height)
     views: list[SampleView] = []
+    full = arc >= 2 * math.pi
+    first = rng.uniform(0, 2 * math.pi) if not full else 0.0
     for ring, (elevation, distance, _) in enumerate(rings):
         stations = int(stops[ring + 1] - stops[ring])
-        start = rng.uniform(0, 2 * math.pi)
+        start = rng.uniform(0, 2 * math.pi) if full else first
         for station in range(stations):
-            turn = start + 2 * math.pi * (station + rng.uniform(-0.22, 0.22)) / stations
+            turn = start + arc * (station + rng.uniform(-0.22, 0.22)) / stations
             lift = math.radians(elevation + rng.normal(0, 1.8))
             away = distance * rng.uniform(0.95, 1.07)
             offset = np.array(

@@ -18,9 +18,11 @@ from PIL.ExifTags import IFD, Base
 from gypsum.errors import InputError, ResourceError
 from gypsum.formats.atomic import atomic_write
 from gypsum.formats.ply import write_mesh
-from gypsum.sample import _camera, _render
+from gypsum.options import Fault
+from gypsum.sample import _camera, _faults, _render
 from gypsum.sample._camera import SampleView
 from gypsum.sample._cards import CARDS, MarkerCard
+from gypsum.sample._faults import Shot
 from gypsum.scene import Progress, no_progress
 
 JPEG_QUALITY = 92
@@ -64,20 +66,22 @@ def make_sample(
     height: int = 768,
     seed: int = 0,
     marker: bool = False,
+    fault: Fault | None = None,
     threads: int = 0,
     progress: Progress = no_progress,
 ) -> SampleFacts:
     """Photograph the sculpture: ``folder/photos``, ``folder/test`` and ``folder/truth``.
 
     ``seed`` chooses where the photographer stands and the sensor's noise; the sculpture stays the
-    same. With ``marker``, two AprilTags of known size lie on the table. The result does not depend
-    on ``threads``.
+    same. With ``marker``, two AprilTags of known size lie on the table. A ``fault`` is a mistake
+    that the photographer makes. The result does not depend on ``threads``.
     """
     _check(folder, photos, width, height)
     started = time.monotonic()
     progress(0.0, "shaping the sculpture")
     mesh = _render.sculpture_mesh(width, height, threads)
-    shots = _camera.hand_held_views(photos, width, height, seed)
+    shots = _faults.plan_shots(fault, photos, width, height, seed)
+    photos = len(shots)
     held_out = _camera.held_out_views(TEST_VIEWS, width, height, seed)
     cards = CARDS if marker else ()
     _make_folders(folder)
@@ -94,7 +98,7 @@ def make_sample(
         for number, view in enumerate(held_out):
             progress(share + (1 - share) * number / TEST_VIEWS, "taking photos to compare with")
             _take_test_view(folder, view, cards, threads)
-        _write_cameras(folder / "truth" / "cameras.json", shots, held_out)
+        _write_cameras(folder / "truth" / "cameras.json", [s.view for s in shots], held_out)
         _write_markers(folder / "truth" / "markers.json", cards)
     except OSError as error:
         raise ResourceError(
@@ -125,15 +129,16 @@ def _exposures(photos: int, seed: int) -> list[_Exposure]:
 
 def _take_photo(
     folder: Path,
-    view: SampleView,
+    shot: Shot,
     exposure: _Exposure,
     cards: Sequence[MarkerCard],
     threads: int,
 ) -> None:
-    picture = _render.render_view(view, threads, cards)
+    view = shot.view
+    picture = _faults.take(shot, threads, cards)
     photo = _render.expose(
         picture.radiance,
-        exposure.gain,
+        exposure.gain * shot.gain,
         VIGNETTING,
         FULL_WELL,
         READ_NOISE,

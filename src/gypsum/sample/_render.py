@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,18 @@ TABLE_CORNERS = 256
 EXPOSURE = 0.62
 #: Labels of a picture's pixels.
 BACKGROUND, OBJECT, TABLE = 0, 1, 2
+
+
+class Finish(IntEnum):
+    """What the sculpture is made of; the renderer's numbers."""
+
+    PAINTED = 0
+    PLAIN = 1
+    """Bare plaster, without any detail to match."""
+    MIRROR = 2
+    """Chrome: it shows the table and the room."""
+    HIDDEN = 3
+    """Not there: the table alone."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +70,12 @@ def scene_for(width: int, height: int, threads: int = 0) -> _sample.Scene:
     return _scenes[cell]
 
 
-def render_view(view: SampleView, threads: int = 0, cards: Sequence[MarkerCard] = ()) -> Rendering:
+def render_view(
+    view: SampleView,
+    threads: int = 0,
+    cards: Sequence[MarkerCard] = (),
+    finish: Finish = Finish.PAINTED,
+) -> Rendering:
     """Draw a view, with cards on the table.
 
     The surface drawn is exactly ``sculpture_mesh(view.width, view.height)``.
@@ -72,6 +90,7 @@ def render_view(view: SampleView, threads: int = 0, cards: Sequence[MarkerCard] 
         True,
         threads,
         [card.drawn() for card in cards],
+        int(finish),
     )
     rgb = expose(radiance, threads=threads)
     return Rendering(rgb, radiance, depth, normal, label == OBJECT)

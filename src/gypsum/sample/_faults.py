@@ -1,0 +1,133 @@
+"""Captures as they should not be: the same sculpture, photographed with a mistake.
+
+They show what ``gypsum check`` finds, and hold it to that in the tests.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import convolve
+
+from gypsum.options import Fault
+from gypsum.sample import _camera, _render
+from gypsum.sample._camera import SampleView
+from gypsum.sample._cards import MarkerCard
+from gypsum.sample._render import Finish, Rendering
+
+Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
+
+#: Photos of a capture with too few of them: about 120 degrees from one to the next.
+FEW = 8
+#: Arc that photos from one side only are taken in, radians.
+ONE_SIDE = math.radians(90.0)
+#: Stops by which photos are too dark or too bright.
+TOO_DARK, TOO_BRIGHT = -5.0, 3.0
+#: Of so many photos all but the last are blurred.
+BLURRED_OF = 3
+#: How far the camera shakes while the shutter is open, as a share of the photo's longer side.
+SHAKE = 0.014
+#: Longer side of photos with too few pixels.
+SMALL_SIDE = 320
+#: How the sculpture is moved half-way: turned around the vertical, radians, and pushed, metres.
+TURNED, PUSHED = math.radians(30.0), (0.03, 0.015)
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One photo: where from, and what is wrong with it."""
+
+    view: SampleView
+    gain: float = 1.0
+    finish: Finish = Finish.PAINTED
+    moved: bool = False
+    shake: float | None = None
+    """Direction of the camera's shake, radians in the picture; None for a steady hand."""
+
+
+def plan_shots(fault: Fault | None, count: int, width: int, height: int, seed: int) -> list[Shot]:
+    """``count`` photos with a fault; fewer of them where that is the fault."""
+    if fault is Fault.FEW:
+        count = min(count, FEW)
+    if fault is Fault.SMALL:
+        scale = min(1.0, SMALL_SIDE / max(width, height))
+        width, height = round(width * scale), round(height * scale)
+    arc = ONE_SIDE if fault is Fault.ONE_SIDED else 2 * math.pi
+    places = math.ceil(count / 2) if fault is Fault.DUPLICATES else count
+    views = _camera.hand_held_views(places, width, height, seed, arc=arc)
+    if fault is Fault.DUPLICATES:
+        names = [f"{n + 1:04d}.jpg" for n in range(count)]
+        views = [replace(views[n // 2], name=name) for n, name in enumerate(names)]
+    return [_with_fault(Shot(view), fault, n, count, seed) for n, view in enumerate(views)]
+
+
+def _with_fault(shot: Shot, fault: Fault | None, number: int, count: int, seed: int) -> Shot:
+    match fault:
+        case Fault.DARK:
+            return replace(shot, gain=2.0**TOO_DARK)
+        case Fault.BURNT:
+            return replace(shot, gain=2.0**TOO_BRIGHT)
+        case Fault.PLAIN:
+            return replace(shot, finish=Finish.PLAIN)
+        case Fault.MIRROR:
+            return replace(shot, finish=Finish.MIRROR)
+        case Fault.MOVED:
+            return replace(shot, moved=number >= count // 2)
+        case Fault.BLURRED if (number + 1) % BLURRED_OF:
+            direction = np.random.default_rng([seed, 4, number]).uniform(0, math.pi)
+            return replace(shot, shake=float(direction))
+        case _:
+            return shot
+
+
+def take(shot: Shot, threads: int = 0, cards: Sequence[MarkerCard] = ()) -> Rendering:
+    """What the camera sees of a shot, before the sensor."""
+    picture = _render.render_view(shot.view, threads, cards, shot.finish)
+    if shot.moved:
+        picture = _with_moved_sculpture(shot.view, threads, cards)
+    if shot.shake is not None:
+        picture = replace(picture, radiance=_shaken(picture.radiance, shot.shake))
+    return picture
+
+
+def _with_moved_sculpture(view: SampleView, threads: int, cards: Sequence[MarkerCard]) -> Rendering:
+    """The sculpture stands elsewhere on the same table, and casts no shade on it.
+
+    A camera moved the other way sees the sculpture so; the table comes from where the camera is.
+    """
+    c, s = math.cos(TURNED), math.sin(TURNED)
+    turn = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
+    push = np.array([*PUSHED, 0.0])
+    table = _render.render_view(view, threads, cards, Finish.HIDDEN)
+    other = replace(view, R=view.R @ turn, t=view.t + view.R @ push)
+    moved = _render.render_view(other, threads, cards)
+    mask = moved.mask
+    normal = moved.normal @ turn.T.astype(np.float32)
+    return Rendering(
+        rgb=np.where(mask[..., None], moved.rgb, table.rgb),
+        radiance=np.where(mask[..., None], moved.radiance, table.radiance),
+        depth=np.where(mask, moved.depth, table.depth),
+        normal=np.where(mask[..., None], normal, table.normal),
+        mask=mask,
+    )
+
+
+def _shaken(radiance: Float32, direction: float) -> Float32:
+    """Light (H, W, 3) gathered while the picture moves along a straight line."""
+    length = SHAKE * max(radiance.shape[:2])
+    half = math.ceil(length / 2)
+    steps = np.linspace(-length / 2, length / 2, 8 * half + 1)
+    kernel = np.zeros((2 * half + 1, 2 * half + 1), np.float32)
+    for step in steps:
+        x, y = half + step * math.cos(direction), half + step * math.sin(direction)
+        column, row = min(int(x), 2 * half - 1), min(int(y), 2 * half - 1)
+        u, v = x - column, y - row
+        kernel[row : row + 2, column : column + 2] += np.outer([1 - v, v], [1 - u, u])
+    kernel /= kernel.sum()
+    shaken: Float32 = convolve(radiance, kernel[..., None], mode="nearest")
+    return shaken
