@@ -1,0 +1,2 @@
+#define GYPSUM_VARIANT avx2
+#include "kernels_body.hpp"

@@ -1,0 +1,14 @@
+// The kernels, compiled once for the baseline and once for AVX2; GYPSUM_VARIANT is the namespace.
+#include "splats/splats.hpp"
+
+#include "splats/project_body.hpp"
+#include "splats/raster_body.hpp"
+#include "splats/loss_body.hpp"
+#include "splats/update_body.hpp"
+
+namespace gypsum::splats::GYPSUM_VARIANT {
+
+extern const Kernels kernels{project, project_backward, rasterize, rasterize_backward,
+                             compare, adam,             jitter};
+
+}  // namespace gypsum::splats::GYPSUM_VARIANT

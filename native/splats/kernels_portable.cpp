@@ -1,0 +1,2 @@
+#define GYPSUM_VARIANT portable
+#include "kernels_body.hpp"
