@@ -37,7 +37,11 @@ class PhotoFile:
     brightness: float
     """Mean luma, 0 (black) to 1 (white)."""
     digest: str
-    """BLAKE2b of the bytes that the user gave."""
+    """BLAKE2b of the bytes that the user gave; for a frame, of its clip's and its number."""
+    clip: str | None = None
+    """The user's clip that it is a frame of, as in ``source``; None for a photo."""
+    frame: int | None = None
+    """Its number in the clip, from 0: frames of a clip are in the order in which it was filmed."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,7 @@ class Capture:
 
 
 def _photo(item: dict[str, Any]) -> PhotoFile:
-    values = {field.name: item[field.name] for field in fields(PhotoFile)}
+    values = {field.name: item[field.name] for field in fields(PhotoFile) if field.name in item}
     values["gps"] = None if item["gps"] is None else tuple(item["gps"])
     values["time"] = None if item["time"] is None else datetime.fromisoformat(item["time"])
     return PhotoFile(**values)
