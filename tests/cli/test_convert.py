@@ -85,6 +85,30 @@ def test_the_up_axis_of_files_that_do_not_say_it(ball: Path, tmp_path: Path):
     np.testing.assert_allclose(extent(tmp_path / "y.ply"), [[0, -4, 1], [2, -2, 3]], atol=0.01)
 
 
+def test_textures_are_baked_anew_where_seams_bind(ball: Path, tmp_path: Path):
+    """Every triangle of the ball as a piece of its own."""
+    model = read_model(ball)
+    assert isinstance(model, TexturedMesh)
+    pieces = np.arange(model.mesh.faces.size, dtype=np.int32).reshape(-1, 3)
+    uvs = model.uvs[model.uv_faces].reshape(-1, 2)
+    uvs = uvs + np.repeat(1e-4 * np.arange(len(pieces))[:, None] % 0.01, 3, axis=0)
+    torn = TexturedMesh.of_one(
+        model.mesh, uvs.astype(np.float32), pieces, model.materials[0]
+    )  # fmt: skip
+    write_model(tmp_path / "torn.obj", torn, "obj")
+    done = run(tmp_path / "torn.obj", tmp_path / "few.glb", "--faces", 300, "--texture", "1k")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.rstrip().endswith(", textures baked anew")
+    few = read_model(tmp_path / "few.glb")
+    assert isinstance(few, TexturedMesh)
+    assert 297 <= len(few.mesh.faces) <= 300
+    assert few.materials[0].base_color.shape == (1024, 1024, 3)
+    # Shape alone needs no texture, so none is baked.
+    shape = gypsum.convert(tmp_path / "torn.obj", tmp_path / "few.stl", faces=300)
+    assert not shape.baked
+    assert shape.triangles in (299, 300)
+
+
 def test_a_plain_mesh_is_reduced_freely(ball: Path, tmp_path: Path):
     gypsum.convert(ball, tmp_path / "ball.stl")
     done = gypsum.convert(tmp_path / "ball.stl", tmp_path / "small.obj", faces=200)

@@ -48,4 +48,5 @@ def convert(
         what = f"{done.triangles:,} triangles" if done.triangles else f"{done.points:,} points"
         size = " x ".join(f"{side:.4g}" for side in done.size)
         total = sum(file.stat().st_size for file in done.files)
-        print(f"{target}: {what}, {size}, {format_bytes(total)}")
+        anew = ", textures baked anew" if done.baked else ""
+        print(f"{target}: {what}, {size}, {format_bytes(total)}{anew}")

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from gypsum.formats.assembly import unique_rows
 from gypsum.native import _reduce
@@ -15,6 +16,10 @@ Float64 = NDArray[np.float64]
 
 MOST_ERROR = 0.006
 """Of the model's diagonal, by which shape or texture may shift: beyond, the texture tears."""
+
+MOST_SEAMS = 1.5
+"""Texture coordinates for each vertex; with more, most vertices lie on seams, which hold them back:
+a new texture on a free shape then shows more than is lost by baking it."""
 
 
 def reduce_faces(model: TexturedMesh, faces: int) -> TexturedMesh:
@@ -49,6 +54,35 @@ def reduce_faces(model: TexturedMesh, faces: int) -> TexturedMesh:
         uv_faces=uv[left].astype(np.int32),
         face_materials=model.face_materials[kept],
     )
+
+
+def seams_bind(before: TexturedMesh, after: TexturedMesh, faces: int) -> bool:
+    """Whether seams rather than the shape decide which triangles are left of the wanted ``faces``.
+
+    Where textures repeat, baking them anew would blur them: there only what can't be otherwise
+    counts.
+    """
+    if len(after.mesh.faces) > faces:
+        return True
+    if len(before.mesh.faces) == len(after.mesh.faces) or _repeats(before):
+        return False
+    places = len(unique_rows(after.mesh.vertices[np.unique(after.mesh.faces)])[0])
+    return len(np.unique(after.uv_faces)) > MOST_SEAMS * places
+
+
+def _repeats(model: TexturedMesh) -> bool:
+    """Whether some texture is shown at more than one place."""
+    p, q, r = (model.uvs[model.uv_faces[:, i]].astype(np.float64) for i in range(3))
+    (ux, uy), (vx, vy) = (q - p).T, (r - p).T
+    shown = np.bincount(model.face_materials, np.abs(ux * vy - uy * vx) / 2)
+    return bool(shown.max() > 1.01)
+
+
+def recolored(mesh: Mesh, like: Mesh) -> Mesh:
+    """The mesh with the colours of the nearest vertices of another."""
+    assert like.colors is not None
+    _, nearest = cKDTree(like.vertices).query(mesh.vertices)
+    return replace(mesh, colors=like.colors[nearest])
 
 
 def _world_sizes(model: TexturedMesh) -> Float64:

@@ -20,6 +20,7 @@ from gypsum.scene import Mesh, PointCloud, Progress, TexturedMesh, no_progress
 StrPath = str | os.PathLike[str]
 
 _GLTF = ("glb", "gltf")
+_SHAPE_ONLY = ("stl",)
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class ConvertResult:
     """Extent in x, y and z, Z up; metres where the model is in metres."""
     warnings: tuple[str, ...]
     """What was left out, in sentences."""
+    baked: bool
+    """Whether the textures were baked anew: so few triangles could not have kept the old ones."""
 
 
 def convert(
@@ -63,14 +66,19 @@ def convert(
     progress(0.0, f"reading {Path(source).name}")
     up_axis = None if wanted.up_axis is None else wanted.up_axis.value
     model = read_model(Path(source), up_axis=up_axis, warn=warnings.append)
+    baked = False
+    if isinstance(model, TexturedMesh) and name in _SHAPE_ONLY:
+        model = replace(model.mesh, colors=None)
     if wanted.faces is not None:
-        progress(0.3, "reducing its triangles")
-        model = _reduced(Path(source), model, wanted.faces, warnings)
+        progress(0.2, "reducing its triangles")
+        model, baked = _reduced(
+            Path(source), model, wanted, lambda done, doing="": progress(0.2 + done / 2, doing)
+        )
     model = _changed(model, wanted)
     progress(0.7, f"writing {path.name}")
     files = write_model(path, model, name, _write_options(wanted))
     progress(1.0, "converted")
-    return _result(model, files, warnings)
+    return _result(model, files, wanted, warnings, baked)
 
 
 def _signature() -> inspect.Signature:
@@ -110,22 +118,31 @@ def _check(source: Path, target: Path, options: ConvertOptions) -> str:
     return name
 
 
-def _reduced(source: Path, model: Model, faces: int, warnings: list[str]) -> Model:
-    from gypsum.conversion import reduce_faces
+def _reduced(
+    source: Path, model: Model, options: ConvertOptions, progress: Progress
+) -> tuple[Model, bool]:
+    """The model with fewer triangles, and whether its textures were baked anew for that."""
+    from gypsum.conversion import recolored, reduce_faces, seams_bind
+    from gypsum.pipelines.rebake import rebake
     from gypsum.surface import simplify
 
+    faces = options.faces
+    assert faces is not None
     if isinstance(model, PointCloud):
         raise InputError(f"{source.name} holds points, which have no triangles to reduce.")
     if isinstance(model, Mesh) and model.colors is None:
         # Without colours to keep, vertices may go where they fit best.
-        return simplify(model, faces)
-    reduced = reduce_faces(with_materials(model), faces)
-    left = len(reduced.mesh.faces)
-    if left > faces:
-        warnings.append(
-            f"{source.name} keeps {left:,} triangles: with fewer, its texture would tear."
-        )
-    return reduced if isinstance(model, TexturedMesh) else reduced.mesh
+        return simplify(model, faces), False
+    before = with_materials(model)
+    reduced = reduce_faces(before, faces)
+    if isinstance(model, Mesh):
+        if len(reduced.mesh.faces) > faces:
+            return recolored(simplify(model, faces), model), False
+        return reduced.mesh, False
+    if not seams_bind(before, reduced, faces):
+        return reduced, False
+    side = None if options.texture is None else options.texture.pixels
+    return rebake(model, faces, side, progress), True
 
 
 def _changed(model: Model, options: ConvertOptions) -> Model:
@@ -146,10 +163,15 @@ def _write_options(options: ConvertOptions) -> WriteOptions:
     return WriteOptions(options.texture_format, compression)
 
 
-def _result(model: Model, files: list[Path], warnings: list[str]) -> ConvertResult:
+def _result(
+    model: Model, files: list[Path], options: ConvertOptions, warnings: list[str], baked: bool
+) -> ConvertResult:
     mesh = model.mesh if isinstance(model, TexturedMesh) else model
     points = mesh.points if isinstance(mesh, PointCloud) else mesh.vertices
     triangles = 0 if isinstance(mesh, PointCloud) else len(mesh.faces)
+    if options.faces is not None and triangles > options.faces:
+        warnings.append(f"{files[0].name} keeps {triangles:,} triangles: its shape needs them.")
     used = points if triangles == 0 or isinstance(mesh, PointCloud) else points[mesh.faces.ravel()]
     x, y, z = (float(side) for side in np.ptp(used, axis=0))
-    return ConvertResult(tuple(files), triangles, len(points), (x, y, z), tuple(warnings))
+    size = (x, y, z)
+    return ConvertResult(tuple(files), triangles, len(points), size, tuple(warnings), baked)
