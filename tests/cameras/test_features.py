@@ -14,29 +14,10 @@ from gypsum.cameras.features import (
     detect_features,
     extract,
     features_path,
-    root_sift,
     spread_evenly,
 )
 
 from .scenes import capture_of, textured
-
-
-def test_root_sift_is_the_square_root_at_eight_bits() -> None:
-    rng = np.random.default_rng(0)
-    sifts = rng.integers(0, 256, (50, 128)).astype(np.float32)
-    found = root_sift(sifts)
-    exact = 512 * np.sqrt(sifts / sifts.sum(axis=1, keepdims=True))
-    assert found.dtype == np.uint8
-    assert np.abs(found - np.minimum(exact, 255)).max() <= 0.5
-    np.testing.assert_allclose(np.linalg.norm(found.astype(float), axis=1), 512, rtol=0.01)
-
-
-def test_root_sift_clips_and_survives_nothing() -> None:
-    one = np.zeros((2, 128), np.float32)
-    one[0, 5] = 100
-    found = root_sift(one)
-    assert found[0, 5] == 255
-    assert not found[1].any()
 
 
 def test_a_blob_is_found_at_its_centre() -> None:

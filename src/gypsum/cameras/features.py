@@ -15,22 +15,21 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gypsum.formats.atomic import atomic_write
+from gypsum.native import _sift
 from gypsum.scene import Progress, no_progress
 from gypsum.scene.capture import Capture
 
 Float32 = NDArray[np.float32]
 UInt8 = NDArray[np.uint8]
 
-#: Contrast thresholds, tried in turn until a photo has enough features. The first is COLMAP's.
+#: Contrast thresholds, tried in turn until a photo has enough points. The first is COLMAP's.
 CONTRAST = (0.02, 0.007, 0.003)
-#: A photo with fewer features than this is tried again at the next threshold.
-ENOUGH_FEATURES = 2500
+#: A photo with fewer points than this is tried again at the next threshold.
+ENOUGH_POINTS = 2200
 #: Cells along the longer side of the grid that spreads features over the photo.
 GRID = 24
-#: RootSIFT descriptors have this length; components above 255 are clipped, as in COLMAP.
-DESCRIPTOR_LENGTH = 512.0
-#: Bytes that SIFT needs per pixel of a photo: a doubled image, and 11 float images per octave.
-_BYTES_PER_PIXEL = 4 * 4 * 11 * 4 // 3
+#: Bytes that SIFT needs per pixel of a photo: twice its size, and 6 float images per octave.
+_BYTES_PER_PIXEL = 4 * 4 * 6 * 4 // 3
 #: What all photos in work together may take.
 _MEMORY = 2 << 30
 
@@ -79,7 +78,7 @@ def detect_features(
     folder: Path,
     *,
     long_side: int = 2000,
-    max_features: int = 8192,
+    max_points: int = 7000,
     masks: Path | None = None,
     threads: int = 0,
     progress: Progress = no_progress,
@@ -102,22 +101,16 @@ def detect_features(
         for photo in missing
     )
     at_once = int(min(threads or os.cpu_count() or 1, _MEMORY / (largest * _BYTES_PER_PIXEL)))
-    previous = cv2.getNumThreads()
-    # One thread per photo wastes less than OpenCV's own threads, which wait for each other.
-    cv2.setNumThreads(1 if at_once > 1 else threads or -1)
-    try:
-        done = total - len(missing)
-        work = (
-            lambda name=photo.name: extract(
-                read_gray(photos_folder / name), long_side, max_features, read_mask(masks, name)
-            ).save(features_path(folder, name))
-            for photo in missing
-        )
-        for _ in in_parallel(work, max(at_once, 1)):
-            done += 1
-            progress(done / total, f"features, photo {done} of {total}")
-    finally:
-        cv2.setNumThreads(previous)
+    done = total - len(missing)
+    work = (
+        lambda name=photo.name: extract(
+            read_gray(photos_folder / name), long_side, max_points, read_mask(masks, name)
+        ).save(features_path(folder, name))
+        for photo in missing
+    )
+    for _ in in_parallel(work, max(at_once, 1)):
+        done += 1
+        progress(done / total, f"features, photo {done} of {total}")
 
 
 def read_gray(path: Path) -> UInt8:
@@ -135,37 +128,41 @@ def read_mask(folder: Path | None, name: str) -> UInt8 | None:
         return np.where(np.asarray(file.convert("L")) >= 128, 255, 0).astype(np.uint8)
 
 
-def extract(gray: UInt8, long_side: int, max_features: int, mask: UInt8 | None = None) -> Features:
-    """The features of one photo: at most ``max_features``, sought at ``long_side``.
+def extract(gray: UInt8, long_side: int, max_points: int, mask: UInt8 | None = None) -> Features:
+    """The features of one photo: of at most ``max_points`` points, sought at ``long_side``.
 
-    Where ``mask``, of any size, is zero, there are none.
+    A point has as many features as dominant directions. Where ``mask``, of any size, is zero, there
+    are none.
     """
     height, width = gray.shape
     scale = max(1.0, max(width, height) / long_side)
     if scale > 1.0:
         size = (round(width / scale), round(height / scale))
-        gray = cv2.resize(gray, size, interpolation=cv2.INTER_AREA)
-    if mask is not None and mask.shape != gray.shape:
-        mask = cv2.resize(mask, gray.shape[::-1], interpolation=cv2.INTER_NEAREST)
+        gray = np.asarray(cv2.resize(gray, size, interpolation=cv2.INTER_AREA), np.uint8)
+    space = _sift.ScaleSpace(np.ascontiguousarray(gray))
     for contrast in CONTRAST:
-        # The last argument centres the doubled image's pixels; without it all points are shifted.
-        sift = cv2.SIFT_create(0, 3, contrast, 10, 1.6, cv2.CV_32F, True)
-        points, sifts = sift.detectAndCompute(gray, mask)
-        if len(points) >= min(ENOUGH_FEATURES, max_features):
+        points = space.detect(contrast)
+        if mask is not None:
+            points = points[_inside(mask, points[:, :2], gray.shape)]
+        if len(points) >= min(ENOUGH_POINTS, max_points):
             break
-    if sifts is None or not len(points):
-        return Features(np.empty((0, 4), np.float32), np.empty((0, 128), np.uint8))
-    table = np.array([(*p.pt, p.size / 2, np.deg2rad(p.angle), p.response) for p in points])
-    # OpenCV repeats a point for each dominant direction; a fixed order makes results repeatable.
-    order = np.lexsort((table[:, 3], table[:, 2], table[:, 1], table[:, 0]))
-    table, sifts = table[order], sifts[order]
-    chosen = spread_evenly(table[:, :2], table[:, 4], gray.shape, max_features)
-    chosen = chosen[np.argsort(-table[chosen, 2], kind="stable")]
-    keypoints = table[chosen, :4]
-    keypoints[:, :2] += 0.5
+    chosen = spread_evenly(points[:, :2], points[:, 3], gray.shape, max_points)
+    keypoints, descriptors = space.describe(points[chosen])
+    order = np.argsort(-keypoints[:, 2], kind="stable")
+    keypoints, descriptors = keypoints[order], descriptors[order]
     keypoints[:, :2] *= (width / gray.shape[1], height / gray.shape[0])
     keypoints[:, 2] *= scale
-    return Features(keypoints.astype(np.float32), root_sift(sifts[chosen]))
+    return Features(keypoints, descriptors)
+
+
+def _inside(mask: UInt8, xy: Float32, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """(N,) which places on a picture (height, width) are where the mask, of any size, is set."""
+    size = np.array(mask.shape[::-1]) / shape[::-1]
+    columns, rows = np.floor(xy * size).astype(np.int64).T
+    inside: NDArray[np.bool_] = mask[
+        rows.clip(0, mask.shape[0] - 1), columns.clip(0, mask.shape[1] - 1)
+    ].astype(bool)
+    return inside
 
 
 def spread_evenly(
@@ -187,13 +184,6 @@ def spread_evenly(
     turn = np.empty(len(xy), np.int64)
     turn[order] = np.arange(len(order)) - start
     return np.sort(np.lexsort((np.arange(len(xy)), -strength, turn))[:count])
-
-
-def root_sift(sifts: NDArray[np.floating]) -> UInt8:
-    """SIFT (N, 128) to RootSIFT: Hellinger's distance becomes Euclid's, at 8 bits (length 512)."""
-    total = np.abs(sifts).sum(axis=1, keepdims=True)
-    root = np.sqrt(sifts / np.where(total > 0, total, 1))
-    return np.clip(np.rint(DESCRIPTOR_LENGTH * root), 0, 255).astype(np.uint8)
 
 
 Result = TypeVar("Result")

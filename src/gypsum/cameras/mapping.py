@@ -441,12 +441,16 @@ def _map(
     options.min_model_size = 3
     options.constant_cameras = set(fixed)
     options.random_seed = options.mapper.random_seed = options.triangulation.random_seed = SEED
-    # Half of COLMAP's adjustments, and few steps each: the last one, after mapping, does the rest.
-    options.ba_global_frames_ratio = options.ba_global_points_ratio = 1.5
-    options.ba_global_max_refinements = 2
+    # Fewer adjustments than COLMAP's, each of few steps that end where little is gained, and all
+    # photos together by the points that hold them: the last one, after mapping, does the rest.
+    options.ba_global_frames_ratio = options.ba_global_points_ratio = 1.7
+    options.ba_global_max_refinements = 1
     options.ba_global_max_num_iterations = 12
+    options.ba_global_function_tolerance = 1e-4
+    options.mapper.ba_global_ignore_redundant_points3D = True
     options.ba_local_max_refinements = 1
-    options.ba_local_max_num_iterations = 8
+    options.ba_local_max_num_iterations = 5
+    options.ba_local_function_tolerance = 1e-3
     options.triangulation.ignore_two_view_tracks = not attempt.two_view_points
     options.mapper.init_min_num_inliers = attempt.init_inliers
     options.mapper.init_min_tri_angle = attempt.init_angle
