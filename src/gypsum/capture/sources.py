@@ -19,32 +19,28 @@ from threading import Lock
 from typing import IO
 
 from gypsum.capture import limits
+from gypsum.capture.kinds import (
+    CLIP_NAMES,
+    CLIP_SUFFIXES,
+    FORMAT_NAMES,
+    LIVE_STILLS,
+    PHOTO_SUFFIXES,
+    RAW_SUFFIXES,
+    SIGNATURE_BYTES,
+    can_read_raw,
+    starts_like,
+)
 from gypsum.errors import InputError
 from gypsum.scene.capture import SkippedPhoto
 from gypsum.workspace.folder import KEY
 
-PHOTO_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".tif", ".tiff", ".webp"}
-    | {".heic", ".heif", ".hif"}
-)
-RAW_SUFFIXES = frozenset(
-    {".dng", ".nef", ".nrw", ".cr2", ".cr3", ".arw", ".raf", ".orf", ".rw2", ".pef", ".srw"}
-)
 _MODEL_SUFFIXES = frozenset({".obj", ".mtl", ".gltf", ".ply"})
-FORMAT_NAMES = "JPEG, PNG, TIFF, WebP and HEIC"
-
-_SIGNATURES = re.compile(
-    rb"\xff\xd8\xff"  # JPEG
-    rb"|\x89PNG\r\n\x1a\n"
-    rb"|II[\x2a\x2b]\0|MM\0[\x2a\x2b]"  # TIFF, BigTIFF
-    rb"|RIFF....WEBP"
-    rb"|....ftyp(hei[cxms]|hev[cxms]|mif1|msf1)",  # HEIC
-    re.DOTALL,
-)
-_SIGNATURE_BYTES = 16
 _CHUNK = 1 << 20
 _REASONS_MOST = 4
 _ENCRYPTED = 1
+_COMPANIONS = re.compile("moving part of the Live Photo|raw data of")
+"""Reasons that a whole capture may have, a file for each photo."""
+_RAW_ADVICE = "export them as JPEG or TIFF, or install gypsum[raw]"
 
 
 class UnusableError(Exception):
@@ -53,7 +49,7 @@ class UnusableError(Exception):
 
 @dataclass(frozen=True)
 class FoundPhoto:
-    """A file that starts like a photo."""
+    """A file that starts like a photo or a clip."""
 
     source: str
     """Its path relative to the input that it came with, printable."""
@@ -66,6 +62,16 @@ class FoundPhoto:
     def name(self) -> str:
         """The user's name for it, without folders."""
         return PurePosixPath(self.source).name
+
+    @property
+    def suffix(self) -> str:
+        """Of its name, in small letters."""
+        return PurePosixPath(self.source).suffix.lower()
+
+    @property
+    def is_clip(self) -> bool:
+        """Whether it holds moving pictures."""
+        return self.suffix in CLIP_SUFFIXES
 
     @property
     def parents(self) -> tuple[str, ...]:
@@ -114,18 +120,25 @@ class Listing:
     """What the inputs hold."""
 
     photos: list[FoundPhoto] = field(default_factory=list)
+    """Photos and clips."""
     skipped: list[SkippedPhoto] = field(default_factory=list)
     others: Counter[str] = field(default_factory=Counter)
     """How many files of which suffix are no photos."""
 
 
 def find_photos(inputs: Sequence[Path]) -> list[FoundPhoto]:
-    """The photos in folders (with all below them), single files and zips, in natural order.
+    """The photos and clips in folders (with all below them), files and zips, in natural order.
 
     Reads names and the first bytes only. Raises `InputError` when an input is missing or the
     photos are too few to start with.
     """
     return list_inputs(inputs).photos
+
+
+def expected_photos(found: Sequence[FoundPhoto], frames: int = 0) -> int:
+    """How many photos these will make at most, with ``frames`` of the clips (0: as by default)."""
+    clips = sum(item.is_clip for item in found)
+    return len(found) - clips + ((frames or limits.FRAMES_MOST) if clips else 0)
 
 
 def capture_digest(inputs: Sequence[Path]) -> str:
@@ -153,6 +166,7 @@ def list_inputs(inputs: Sequence[Path]) -> Listing:
                     f"{path} can't be opened ({error.strerror}); check its name and permissions."
                 ) from error
     listing.photos = _once(listing.photos)
+    _leave_companions_out(listing)
     _check_count(listing, inputs)
     return listing
 
@@ -217,7 +231,7 @@ def _add_folder(listing: Listing, folder: Path, zips: OpenZips) -> None:
             path = here / name
             suffix = path.suffix.lower()
             texture = has_model and path.stem.endswith("_texture")  # Of an earlier run's model.
-            if _is_hidden(name) or suffix not in PHOTO_SUFFIXES or texture:
+            if _is_hidden(name) or not _is_read(suffix) or texture:
                 listing.others[suffix] += 1
             else:
                 _add_file(listing, path, printable(path.relative_to(folder).as_posix()), zips)
@@ -244,7 +258,7 @@ def _add_zip(listing: Listing, path: Path, zips: OpenZips) -> None:
     for entry in sorted(entries, key=lambda entry: _natural(entry.filename)):
         name = PurePosixPath(entry.filename.replace("\\", "/"))
         hidden = any(_is_hidden(part) for part in name.parts if part != "..")
-        if hidden or name.suffix.lower() not in PHOTO_SUFFIXES:
+        if hidden or not _is_read(name.suffix.lower()):
             listing.others[name.suffix.lower()] += 1
         else:
             _add_entry(listing, FoundPhoto(printable(str(name)), path, entry), entry, zips)
@@ -284,13 +298,16 @@ def _check_start(found: FoundPhoto, size: int, zips: OpenZips) -> None:
     """Refuse by size and first bytes."""
     if size == 0:
         raise UnusableError("is empty")
-    if size > limits.PHOTO_BYTES_MAX:
-        raise UnusableError(f"is larger than {limits.PHOTO_BYTES_MAX / limits.GiB:g} GiB")
-    if found.path.suffix.lower() in RAW_SUFFIXES:
-        raise UnusableError("is a raw photo; export it as JPEG or TIFF")
-    start = next(found.chunks(zips, _SIGNATURE_BYTES), b"")
-    if not _SIGNATURES.match(start):
-        raise UnusableError(f"holds no photo, whatever its name says ({FORMAT_NAMES} are read)")
+    most = limits.CLIP_BYTES_MAX if found.is_clip else limits.PHOTO_BYTES_MAX
+    if size > most:
+        raise UnusableError(f"is larger than {most / limits.GiB:g} GiB")
+    if found.suffix in RAW_SUFFIXES and not can_read_raw():
+        raise UnusableError(f"is a raw photo: {_RAW_ADVICE}")
+    start = next(found.chunks(zips, SIGNATURE_BYTES), b"")
+    if not starts_like(found.suffix, start):
+        known = CLIP_NAMES if found.is_clip else FORMAT_NAMES
+        what = "clip" if found.is_clip else "photo"
+        raise UnusableError(f"holds no {what}, whatever its name says ({known} are read)")
 
 
 def _check_count(listing: Listing, inputs: Sequence[Path]) -> None:
@@ -302,15 +319,18 @@ def _check_count(listing: Listing, inputs: Sequence[Path]) -> None:
         )
     if count == 0 and not listing.skipped:
         raise InputError(
-            f"There are no photos in {in_words(inputs)}: {FORMAT_NAMES} files are read"
+            f"There are no photos in {in_words(inputs)}: {FORMAT_NAMES} files are read, and clips "
+            f"as {CLIP_NAMES}"
             f"{_others_in_words(listing.others)}."
         )
-    if count < limits.PHOTOS_MIN:
+    if count < limits.PHOTOS_MIN and not any(found.is_clip for found in listing.photos):
         raise too_few(count, listing.skipped)
 
 
 def too_few(usable: int, skipped: Sequence[SkippedPhoto]) -> InputError:
     """The error for a capture that can't work, with what is wrong with the photos left out."""
+    if usable == 0 and len(skipped) == 1:
+        return InputError(f"{skipped[0].name} can't be used: it {skipped[0].reason}.")
     by_reason: dict[str, list[str]] = {}
     for photo in skipped:
         by_reason.setdefault(photo.reason, []).append(photo.name)
@@ -328,6 +348,21 @@ def too_few(usable: int, skipped: Sequence[SkippedPhoto]) -> InputError:
     )
 
 
+def sentences(skipped: Sequence[SkippedPhoto]) -> list[str]:
+    """What to say about photos that were left out: each by its name, unless many are alike."""
+    by_reason: dict[str, list[SkippedPhoto]] = {}
+    for photo in skipped:
+        kind = _COMPANIONS.search(photo.reason)
+        by_reason.setdefault(kind[0] if kind else photo.name, []).append(photo)
+    told = []
+    for alike in by_reason.values():
+        name, reason = alike[0].name, alike[0].reason
+        others = len(alike) - 1
+        like = f" (and {others} more like it)" if others else ""
+        told.append(f"{name} was left out: it {reason}{like}.")
+    return told
+
+
 def _with_others(names: Sequence[str], reason: str) -> str:
     rest = len(names) - 1
     like = f", like {rest} {'other' if rest == 1 else 'others'}," if rest else ""
@@ -340,8 +375,43 @@ def _others_in_words(others: Counter[str]) -> str:
         return ", and it is empty"
     raw = sum(count for suffix, count in others.items() if suffix in RAW_SUFFIXES)
     if raw:
-        return f", but the {raw} raw photos must be exported as JPEG or TIFF first"
+        return f", but the {raw} raw photos are not: {_RAW_ADVICE}"
     return f", not the {'other file' if total == 1 else f'{total} other files'} found there"
+
+
+def _is_read(suffix: str) -> bool:
+    """Whether files of this name are looked at; raw photos are only where they can be read."""
+    known = suffix in PHOTO_SUFFIXES or suffix in CLIP_SUFFIXES
+    return known or (suffix in RAW_SUFFIXES and can_read_raw())
+
+
+def _leave_companions_out(listing: Listing) -> None:
+    """Phones and cameras store some photos twice: a still picture and what it was made of."""
+    stills = {_shot(found): found for found in listing.photos if found.suffix in PHOTO_SUFFIXES}
+    kept = []
+    for found in listing.photos:
+        still = stills.get(_shot(found), found)
+        if found.suffix in RAW_SUFFIXES and still is not found:
+            reason = f"is the raw data of {still.name}, which is used"
+        elif found.suffix == ".mov" and still.suffix in LIVE_STILLS and _is_short(found):
+            reason = f"is the moving part of the Live Photo {still.name}, whose still is used"
+        else:
+            kept.append(found)
+            continue
+        listing.skipped.append(SkippedPhoto(found.source, reason))
+    listing.photos = kept
+
+
+def _shot(found: FoundPhoto) -> tuple[Path, str]:
+    """What the files of one press of the button share: their place and name."""
+    place = found.path.parent if found.entry is None else found.path
+    return place, PurePosixPath(found.source).with_suffix("").as_posix().casefold()
+
+
+def _is_short(found: FoundPhoto) -> bool:
+    """Whether it may be the three seconds of a Live Photo."""
+    size = found.path.stat().st_size if found.entry is None else found.entry.file_size
+    return size <= limits.LIVE_BYTES_MAX
 
 
 def _once(photos: Iterable[FoundPhoto]) -> list[FoundPhoto]:

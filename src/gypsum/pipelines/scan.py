@@ -13,7 +13,7 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from gypsum._version import __version__
-from gypsum.capture import capture_digest, find_photos
+from gypsum.capture import capture_digest, expected_photos, find_photos
 from gypsum.errors import InputError
 from gypsum.formats import FORMATS, format_of, usd
 from gypsum.options import Matcher, ScanOptions, Settings, scan_options
@@ -73,7 +73,7 @@ def scan(
     """Turn photos into a textured 3D model.
 
     Args:
-        inputs: folders, photos or zip files.
+        inputs: folders, photos, clips or zip files.
         output: the model to write, for example ``"vase.glb"``; its suffix chooses the format.
         progress: called with every :class:`gypsum.workspace.Event`; when it raises, the scan stops.
         options: see the signature; ``docs/options.md`` explains each.
@@ -180,7 +180,7 @@ def _check(
 
         known = KnownCameras.from_json(settings["known_cameras"])
         check_names(options.cameras, known, [photo.source for photo in photos])
-    check_disk(workspace.root, disk_needed(len(photos), settings))
+    check_disk(workspace.root, disk_needed(expected_photos(photos, options.frames), settings))
     memory = check_memory(options.memory, memory_needed(settings))
     return Limits(cores(options.threads), memory)
 
