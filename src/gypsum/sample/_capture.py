@@ -19,7 +19,7 @@ from gypsum.errors import InputError, ResourceError
 from gypsum.formats.atomic import atomic_write
 from gypsum.formats.ply import write_mesh
 from gypsum.options import Fault
-from gypsum.sample import _camera, _faults, _render
+from gypsum.sample import _camera, _faults, _render, _video
 from gypsum.sample._camera import SampleView
 from gypsum.sample._cards import CARDS, MarkerCard
 from gypsum.sample._faults import Shot
@@ -67,6 +67,7 @@ def make_sample(
     seed: int = 0,
     marker: bool = False,
     fault: Fault | None = None,
+    video: float = 0.0,
     threads: int = 0,
     progress: Progress = no_progress,
 ) -> SampleFacts:
@@ -74,7 +75,8 @@ def make_sample(
 
     ``seed`` chooses where the photographer stands and the sensor's noise; the sculpture stays the
     same. With ``marker``, two AprilTags of known size lie on the table. A ``fault`` is a mistake
-    that the photographer makes. The result does not depend on ``threads``.
+    that the photographer makes. A ``video`` of so many seconds is filmed as well, as
+    ``folder/video.mp4``. The result does not depend on ``threads``.
     """
     _check(folder, photos, width, height)
     started = time.monotonic()
@@ -85,7 +87,10 @@ def make_sample(
     held_out = _camera.held_out_views(TEST_VIEWS, width, height, seed)
     cards = CARDS if marker else ()
     _make_folders(folder)
-    share = 0.1 + 0.9 * photos / (photos + TEST_VIEWS)
+    frames = _video.clip_views(video, width, height, seed)
+    pictures = photos + TEST_VIEWS + len(frames)
+    share = 0.1 + 0.9 * photos / pictures
+    filming = 0.1 + 0.9 * (photos + TEST_VIEWS) / pictures
     try:
         write_mesh(folder / "truth" / "mesh.ply", mesh)
         write_mesh(folder / "truth" / "table.ply", _render.table_mesh())
@@ -96,9 +101,22 @@ def make_sample(
             )
             _take_photo(folder, shots[number], exposure, cards, threads)
         for number, view in enumerate(held_out):
-            progress(share + (1 - share) * number / TEST_VIEWS, "taking photos to compare with")
+            done = share + (filming - share) * number / TEST_VIEWS
+            progress(done, "taking photos to compare with")
             _take_test_view(folder, view, cards, threads)
-        _write_cameras(folder / "truth" / "cameras.json", [s.view for s in shots], held_out)
+        if frames:
+            _video.film(
+                folder / _video.NAME,
+                video,
+                width,
+                height,
+                seed,
+                cards,
+                threads,
+                lambda done, doing="": progress(filming + (1 - filming) * done, doing),
+            )
+        views = [shot.view for shot in shots] + frames
+        _write_cameras(folder / "truth" / "cameras.json", views, held_out)
         _write_markers(folder / "truth" / "markers.json", cards)
     except OSError as error:
         raise ResourceError(
@@ -187,13 +205,14 @@ def _check(folder: Path, photos: int, width: int, height: int) -> None:
         )
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file; name a folder for the sample.")
-    ours = {"photos", "test", "truth"}
+    ours = {"photos", "test", "truth", _video.NAME}
     if folder.is_dir() and any(entry.name not in ours for entry in folder.iterdir()):
         raise InputError(f"{folder} holds other files; name a new or empty folder for the sample.")
 
 
 def _make_folders(folder: Path) -> None:
     """Make the folders; an earlier sample's pictures go, so that none stays among the new."""
+    (folder / _video.NAME).unlink(missing_ok=True)
     for name in ("photos", "test", "truth/masks/photos", "truth/masks/test"):
         place = folder / name
         try:
