@@ -246,6 +246,14 @@ class ScanOptions(BaseModel):
         "Maps for renderers: a normal map, ambient occlusion, a guess at roughness, and colours "
         "with the light of the photos taken out.",
     )
+    frames: int = _option(
+        0,
+        "At most so many frames are taken of clips, of all together; 0 takes 60 to 150 by their "
+        "length.",
+        unit="frames",
+        ge=0,
+        le=10_000,
+    )
     format: Names = _option(
         (), "A further format to write (repeatable): glb, gltf, obj, fbx, usdz, ply, stl or xyz."
     )
@@ -301,6 +309,7 @@ class ScanOptions(BaseModel):
         preset = PRESETS[self.quality]
         return {
             "quality": self.quality.value,
+            "frames": self.frames,
             "feature_side": preset.feature_side,
             "depth_side": preset.depth_side,
             "depth_photos": preset.depth_photos,
@@ -423,6 +432,14 @@ class SampleOptions(BaseModel):
     )
     fault: Fault | None = _option(
         None, "Make a mistake while taking the photos, to see what gypsum check says to it."
+    )
+    video: float = _option(
+        0.0,
+        "Film as well, for so many seconds, walking three times around: DIR/video.mp4; 30 is a "
+        "good length.",
+        unit="seconds",
+        ge=0,
+        le=600,
     )
     threads: int = _option(0, "Processor cores to use; 0 uses all.", unit="cores", ge=0, le=1024)
 

@@ -7,6 +7,7 @@ may end its process, and must come after Pillow.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,12 +37,21 @@ _MEMORY_PER_DEPTH_PIXEL = 400
 
 def read_photos(context: StageContext) -> None:
     """Decode, check and copy the photos."""
-    from gypsum.capture import read_capture
+    from gypsum.capture import read_capture, sentences
 
-    capture = read_capture(context.source, context.folder, context.progress, context.threads)
-    for photo in capture.skipped:
-        context.warn(f"{photo.name} was left out: it {photo.reason}.")
-    context.facts.update(photos=len(capture.photos), skipped=len(capture.skipped))
+    capture = read_capture(
+        context.source,
+        context.folder,
+        context.progress,
+        context.threads,
+        context.settings["frames"],
+    )
+    for sentence in sentences(capture.skipped):
+        context.warn(sentence)
+    clips = Counter(photo.clip for photo in capture.photos if photo.clip is not None)
+    context.facts.update(
+        photos=len(capture.photos), skipped=len(capture.skipped), clips=dict(clips)
+    )
 
 
 def find_features(context: StageContext) -> None:
@@ -361,6 +371,8 @@ PHOTO_SCAN = Pipeline(
             "Reading the photos",
             f"{_HERE}:read_photos",
             "cameras",
+            settings=("frames",),
+            version=2,
             cost=2,
         ),
         Stage(
