@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gypsum.errors import InputError
+from gypsum.formats import ktx2
 from gypsum.formats.limits import MOST_BYTES, MOST_TEXELS
 
 _PICTURES = ("JPEG", "PNG", "WEBP", "BMP", "TGA", "TIFF", "GIF")
@@ -77,18 +78,32 @@ class Source:
         self, data: bytes, name: str, channel: int | None = None
     ) -> NDArray[np.uint8] | None:
         """A decoded picture (H, W, 3), or one of its channels (H, W)."""
+        is_ktx2 = data.startswith(ktx2.IDENTIFIER)
+        pixels = self._ktx2(data) if is_ktx2 else self._common(data, name)
+        if pixels is None or channel is None:
+            return pixels
+        return np.ascontiguousarray(pixels[..., channel])
+
+    def _ktx2(self, data: bytes) -> NDArray[np.uint8] | None:
+        try:
+            return ktx2.decode(data)
+        except ktx2.KTX2Error as error:
+            self.tell(f"has a texture that {error}; it is left out")
+            return None
+
+    def _common(self, data: bytes, name: str) -> NDArray[np.uint8] | None:
+        """What Pillow reads."""
         try:
             with Image.open(io.BytesIO(data), formats=_PICTURES) as image:
                 if image.width * image.height > MOST_TEXELS:
                     self.tell(f"has a texture of {image.width}x{image.height}, too large to read")
                     return None
-                pixels = np.array(image.convert("RGB"), np.uint8)
+                return np.array(image.convert("RGB"), np.uint8)
         # Pillow's decoders raise whatever they meet in a damaged file.
         except (Image.DecompressionBombError, OSError, ValueError, SyntaxError, EOFError,
                 TypeError, IndexError, KeyError, OverflowError, MemoryError):  # fmt: skip
             self.tell(f"has a texture {_short(name)} that can't be read")
             return None
-        return pixels if channel is None else np.ascontiguousarray(pixels[..., channel])
 
 
 def _read(path: Path) -> bytes:

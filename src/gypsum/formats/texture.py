@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from gypsum.formats import ktx2
 from gypsum.options import TextureFormat
 from gypsum.scene import Material, TexturedMesh
 
@@ -41,9 +42,11 @@ class TextureFile:
 
 
 def encode_texture(
-    pixels: NDArray[np.uint8], wanted: TextureFormat = TextureFormat.AUTO
+    pixels: NDArray[np.uint8], wanted: TextureFormat = TextureFormat.AUTO, srgb: bool = True
 ) -> TextureFile:
-    """A picture file of an array (H, W) or (H, W, 3)."""
+    """A picture file of an array (H, W) or (H, W, 3); ``srgb``: of colours rather than numbers."""
+    if wanted is TextureFormat.KTX2:
+        return TextureFile(ktx2.encode(pixels, srgb), "image/ktx2", ".ktx2")
     buffer, image = io.BytesIO(), Image.fromarray(pixels)
     match _choose(pixels, wanted):
         case TextureFormat.JPEG:
@@ -63,6 +66,12 @@ def _choose(pixels: NDArray[np.uint8], wanted: TextureFormat) -> TextureFormat:
     if wanted is TextureFormat.AUTO or (wanted is TextureFormat.WEBP and side > WEBP_LARGEST):
         return TextureFormat.JPEG if side >= JPEG_FROM else TextureFormat.PNG
     return wanted
+
+
+def widely_read(wanted: TextureFormat) -> TextureFormat:
+    """What is meant in formats whose readers take nothing but PNG and JPEG."""
+    gltf_only = (TextureFormat.WEBP, TextureFormat.KTX2)
+    return TextureFormat.AUTO if wanted in gltf_only else wanted
 
 
 def encode_maps(material: Material, wanted: TextureFormat) -> dict[str, TextureFile]:

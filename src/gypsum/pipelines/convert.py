@@ -21,6 +21,7 @@ StrPath = str | os.PathLike[str]
 
 _GLTF = ("glb", "gltf")
 _SHAPE_ONLY = ("stl",)
+_OF_GLTF = {TextureFormat.WEBP: "WebP", TextureFormat.KTX2: "KTX2"}
 
 
 @dataclass(frozen=True)
@@ -111,9 +112,10 @@ def _check(source: Path, target: Path, options: ConvertOptions) -> str:
         raise InputError("A model is compressed with either --draco or --meshopt, not with both.")
     if (options.draco or options.meshopt) and name not in _GLTF:
         raise InputError(f"Only GLB and glTF can be compressed; {target.name} is neither.")
-    if options.texture_format is TextureFormat.WEBP and name not in _GLTF:
+    if options.texture_format in _OF_GLTF and name not in _GLTF:
         raise InputError(
-            f"WebP textures are only for GLB and glTF; choose png or jpeg for {target.name}."
+            f"{_OF_GLTF[options.texture_format]} textures are only for GLB and glTF; choose png or "
+            f"jpeg for {target.name}."
         )
     return name
 

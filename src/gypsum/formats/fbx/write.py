@@ -11,7 +11,7 @@ from gypsum._version import __version__
 from gypsum.formats.corners import unit_normals, y_up
 from gypsum.formats.fbx.nodes import CREATION_TIME, FILE_ID, Node, encode
 from gypsum.formats.options import WriteOptions
-from gypsum.formats.texture import companion, encode_texture, plain_names
+from gypsum.formats.texture import companion, encode_texture, plain_names, widely_read
 from gypsum.options import TextureFormat
 from gypsum.scene import Material, TexturedMesh
 
@@ -223,8 +223,7 @@ def _add_material(scene: _Scene, material: Material, name: str, wanted: TextureF
             _properties(settings),
         ],
     )
-    # FBX as others write it has no webp.
-    wanted = TextureFormat.AUTO if wanted is TextureFormat.WEBP else wanted
+    wanted = widely_read(wanted)
     for slot, pixels, ending in (
         ("DiffuseColor", material.base_color, ""),
         ("NormalMap", material.normal, "_normal"),

@@ -31,7 +31,7 @@ _KNOWN = {
     "EXT_texture_webp",
     "KHR_materials_unlit",
 }
-"""Extensions that a file may require. Basis textures are left out, with a warning."""
+"""Extensions that a file may require."""
 
 Float64 = NDArray[np.float64]
 
@@ -212,8 +212,8 @@ class _Scene:
         extensions = texture.get("extensions", {})
         index = extensions.get("EXT_texture_webp", texture).get("source")
         if index is None:
-            if "KHR_texture_basisu" in extensions:
-                self._source.tell("has KTX2 textures, which are not read: they are left out")
+            index = extensions.get("KHR_texture_basisu", {}).get("source")
+        if index is None:
             return None
         if (index, channel) not in self._pictures:
             self._pictures[index, channel] = self._picture(self._document["images"][index], channel)

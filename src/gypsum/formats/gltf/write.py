@@ -102,15 +102,16 @@ class _Textures:
         self.entries: list[Json] = []
         self.extensions: list[str] = []
 
-    def add(self, pixels: NDArray[np.uint8], number: int, ending: str) -> Json:
+    def add(self, pixels: NDArray[np.uint8], number: int, ending: str, srgb: bool = False) -> Json:
         """A reference to a new texture of the material with this number."""
-        file = encode_texture(pixels, self._wanted)
+        file = encode_texture(pixels, self._wanted, srgb)
         name = "texture" + (f"_{number}" if self._several else "") + ending
         entry: Json = {"sampler": 0}
-        if file.mime_type == "image/webp":
-            entry["extensions"] = {_WEBP: {"source": len(self.images)}}
-            if _WEBP not in self.extensions:
-                self.extensions.append(_WEBP)
+        extension = _PICTURES.get(file.mime_type)
+        if extension is not None:
+            entry["extensions"] = {extension: {"source": len(self.images)}}
+            if extension not in self.extensions:
+                self.extensions.append(extension)
         else:
             entry["source"] = len(self.images)
         self.images.append((name, file))
@@ -118,7 +119,8 @@ class _Textures:
         return {"index": len(self.entries) - 1}
 
 
-_WEBP = "EXT_texture_webp"
+_PICTURES = {"image/webp": "EXT_texture_webp", "image/ktx2": "KHR_texture_basisu"}
+"""Extensions for what glTF itself does not know."""
 
 
 def _material(material: Material, textures: _Textures, number: int) -> Json:
@@ -130,7 +132,7 @@ def _material(material: Material, textures: _Textures, number: int) -> Json:
         "doubleSided": True,
     }
     if material.base_color is not None:
-        pbr["baseColorTexture"] = textures.add(material.base_color, number, "")
+        pbr["baseColorTexture"] = textures.add(material.base_color, number, "", srgb=True)
     elif material.color != (1.0, 1.0, 1.0):
         pbr["baseColorFactor"] = [*material.color, 1.0]
     if material.normal is not None:

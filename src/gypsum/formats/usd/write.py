@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from gypsum.formats.colors import to_linear
 from gypsum.formats.corners import unit_normals, y_up
 from gypsum.formats.options import WriteOptions
-from gypsum.formats.texture import companion, encode_maps, plain_names
+from gypsum.formats.texture import companion, encode_maps, plain_names, widely_read
 from gypsum.formats.usd.installed import check_installed
 from gypsum.formats.usd.package import pack
 from gypsum.options import TextureFormat
@@ -28,8 +28,7 @@ def usdz(path: Path, model: TexturedMesh, options: WriteOptions) -> dict[Path, b
     """One self-contained file: a binary scene and its textures."""
     check_installed()
     # ARKit takes nothing else than JPEG and PNG.
-    textures = options.textures
-    textures = TextureFormat.AUTO if textures is TextureFormat.WEBP else textures
+    textures = widely_read(options.textures)
     stage, root = _new_stage(_identifier(path))
     shaders = _Shaders(stage, f"{root}/Materials", _wrap(model), textures)
     normals = unit_normals(model.mesh)
