@@ -63,9 +63,8 @@ def rotations_of(photos: int) -> Float64:
 def descriptors_of(count: int, seed: int) -> UInt8:
     """(count, 128) like RootSIFT's."""
     values = np.random.default_rng(seed).gamma(0.6, 1.0, (count, 128))
-    return np.clip(512 * np.sqrt(values / values.sum(axis=1, keepdims=True)), 0, 255).astype(
-        np.uint8
-    )
+    roots = 512 * np.sqrt(values / values.sum(axis=1, keepdims=True))
+    return np.asarray(np.clip(roots, 0, 255), np.uint8)
 
 
 def make_set(photos: int, folder: Path) -> tuple[Capture, Float64]:

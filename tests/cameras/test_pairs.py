@@ -11,6 +11,7 @@ from gypsum.cameras.pairs import (
     FEW,
     IN_ORDER,
     LEAST,
+    NEAR,
     NEARBY,
     RANKS,
     RESERVE,
@@ -102,16 +103,21 @@ def test_neighbours_in_time_are_paired() -> None:
 
 def test_few_photos_are_all_matched() -> None:
     pairs = all_pairs(FEW)
-    assert promising_pairs(FEW, dict.fromkeys(pairs, 0.0)) == pairs
+    near, far = promising_pairs(FEW, dict.fromkeys(pairs, 0.0))
+    assert sorted(near + far) == pairs
 
 
 def test_each_photo_gets_its_promising_partners() -> None:
     """Photos on a line promise the more the nearer they are, and nothing from afar."""
     count = 300
     promise = {(i, j): max(0.0, 40.0 - (j - i)) for i, j in all_pairs(count)}
-    pairs = promising_pairs(count, promise)
+    near, far = promising_pairs(count, promise)
+    assert near == sorted(near)
+    assert far == sorted(far)
+    pairs = sorted(near + far)
     assert pairs == sorted(set(pairs))
-    assert {(i, i + 1) for i in range(count - 1)} <= set(pairs)
+    assert {(i, i + 1) for i in range(count - 1)} <= set(near)
+    assert max(j - i for i, j in near) <= NEAR
     assert all(promise[pair] > 0 for pair in pairs)
     assert len(pairs) <= count * len(RANKS)
     # Not only neighbours: partners further off hold a long walk together.
@@ -121,7 +127,8 @@ def test_each_photo_gets_its_promising_partners() -> None:
 def test_a_photo_like_no_other_still_gets_partners() -> None:
     count = FEW + 6
     promise = {(i, j): 0.0 if i == 0 else 9.0 for i, j in all_pairs(count)}
-    assert sum(0 in pair for pair in promising_pairs(count, promise)) == LEAST
+    near, far = promising_pairs(count, promise)
+    assert sum(0 in pair for pair in near + far) == LEAST
 
 
 def test_next_pairs_are_the_best_that_were_not_tried() -> None:

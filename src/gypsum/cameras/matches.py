@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -48,6 +48,8 @@ RATIO = 0.8
 LOOSE_RATIO = 0.85
 #: Features of each photo that a preview matches: the largest, seen from near and far alike.
 PREVIEW = 1024
+#: Features of each photo that photos far apart are matched by: details don't show from there.
+LARGE = 4096
 #: Chance alone gives a preview fewer matches than this.
 CHANCE = 6
 #: A photo with fewer than FEW_PARTNERS partners of HOLDING verified matches is weakly held.
@@ -73,7 +75,7 @@ def match_features(
     """Write ``folder/database.db``: cameras, photos, keypoints, matches and two-view geometries.
 
     A preview ranks all pairs of up to ``exhaustive`` photos, and likely pairs of more; promising
-    ones are matched in full. Photos that too few others hold are then tried with the next ones, and
+    ones are matched, the best by all features. Photos that too few others hold are then tried with the next ones, and
     less strictly. Other pairs stay with what the preview matched, which helps to tell which can be
     true together. Matches already in ``folder/matches`` from an interrupted run are used again.
     """
@@ -101,8 +103,12 @@ def match_features(
     matcher = _Matcher(features, points, cameras, folder / "matches", threads)
     glimpses = matcher.verify(previews, _part(progress, 0.15, 0.25), rough=True)
     promises = promise(points, cameras, previews, glimpses)
-    pairs = promising_pairs(len(photos), promises)
-    matches, geometries = matcher.match(pairs, "first", _part(progress, 0.25, 0.9))
+    near, far = promising_pairs(len(photos), promises)
+    matches, geometries = matcher.match(near, "near", _part(progress, 0.25, 0.7))
+    found, verified = replace(matcher, features=[f.first(LARGE) for f in features]).match(
+        far, "far", _part(progress, 0.7, 0.9)
+    )
+    matches, geometries = matches | found, geometries | verified
     weak = weakly_held(points, cameras, glimpses | geometries)
     firm = {pair for pair, found in geometries.items() if len(found.inlier_matches) >= HOLDING}
     if more := next_pairs(weak, promises, firm):
@@ -310,6 +316,7 @@ def two_view_options(*, rough: bool) -> pycolmap.TwoViewGeometryOptions:
     options = pycolmap.TwoViewGeometryOptions()
     options.compute_relative_pose = True
     options.ransac.random_seed = SEED
+    options.ransac.min_num_trials = 30
     options.ransac.dyn_num_trials_multiplier = 1.0 if rough else 2.0
     options.ransac.max_num_trials = 500 if rough else 1500
     return options

@@ -34,6 +34,8 @@ FEW = 24
 #: Partners of each photo, as ranks by the preview. The best see almost the same; those further
 #: down, from another side, hold the model together at large.
 RANKS = (0, 1, 2, 3, 4, 5, 7, 9, 12, 16, 21, 27)
+#: Partners up to this rank are matched by all features of both photos, others by the largest.
+NEAR = 5
 #: As many partners are tried even when the preview looks like chance.
 LEAST = 4
 #: Further partners that a photo gets when those left it weakly held.
@@ -114,25 +116,25 @@ def _nearest_word(points: Float32, words: Float32) -> NDArray[np.intp]:
     return nearest
 
 
-def promising_pairs(count: int, promise: Mapping[Pair, float]) -> list[Pair]:
-    """The pairs worth matching in full, sorted, given how much each promises; zero is chance.
+def promising_pairs(count: int, promise: Mapping[Pair, float]) -> tuple[list[Pair], list[Pair]]:
+    """The pairs worth matching, sorted, given how much each promises; zero is chance.
 
     Each of the ``count`` photos chooses partners by :data:`RANKS`, and is chosen by others too.
+    First those that are among the first :data:`NEAR` of either photo, then the others.
     """
-    if count <= FEW:
-        return sorted(promise)
     partners: list[list[tuple[float, int]]] = [[] for _ in range(count)]
     for (i, j), score in promise.items():
         partners[i].append((-score, j))
         partners[j].append((-score, i))
-    chosen = set()
+    near: set[Pair] = set()
+    far: set[Pair] = set(promise) if count <= FEW else set()
     for i, ranked in enumerate(partners):
         ranked.sort()
         for rank in RANKS:
             if rank < len(ranked) and (rank < LEAST or ranked[rank][0] < 0):
                 j = ranked[rank][1]
-                chosen.add((min(i, j), max(i, j)))
-    return sorted(chosen)
+                (near if rank < NEAR else far).add((min(i, j), max(i, j)))
+    return sorted(near), sorted(far - near)
 
 
 def next_pairs(
