@@ -125,8 +125,8 @@ void Cells::position(const Cell& cell, float* X) const {
   for (int k = 0; k < 3; ++k) X[k] = float((corner[k] + double(cell.offset[k] / cell.weight)) * size);
 }
 
-void Cells::judge(const Photo& photo, int number, const std::uint8_t* trusted, float max_depth,
-                  float min_cosine, float behind, int threads) {
+void Cells::judge(const Photo& photo, int number, const std::uint8_t* trusted, const std::uint8_t* mask,
+                  float max_depth, float min_cosine, float behind, int threads) {
   witnesses_.resize(count_);
   // The nearest trusted surface around a pixel: what lies before all of it hangs in the air. A single
   // pixel would speak against every point of an outline.
@@ -149,6 +149,10 @@ void Cells::judge(const Photo& photo, int number, const std::uint8_t* trusted, f
     if (!photo.project(X, &px, &py, &z)) continue;
     const int x = int(px), y = int(py);
     const std::size_t there = std::size_t(y) * photo.width + x;
+    if (mask) {
+      ++witnesses.masked;
+      witnesses.outside += mask[there] == 0;
+    }
     if (!(photo.depth[there] > 0)) continue;
     const float found = photo.depth_at(there, px, py);
     if (std::abs(z - found) <= max_depth * found) {
@@ -163,12 +167,13 @@ void Cells::judge(const Photo& photo, int number, const std::uint8_t* trusted, f
   }
 }
 
-Cloud Cells::finish(int fewest, float per_conflict) const {
+Cloud Cells::finish(int fewest, float per_conflict, float most_outside) const {
   Cloud cloud;
   std::size_t kept = 0, listed = 0;
   const auto stays = [&](std::size_t row) {
     const Witnesses& w = witnesses_[row];
-    return int(w.seeing) >= fewest && float(w.seeing) > per_conflict * float(w.against);
+    return int(w.seeing) >= fewest && float(w.seeing) > per_conflict * float(w.against) &&
+           float(w.outside) <= most_outside * float(w.masked);
   };
   for (std::size_t row = 0; row < witnesses_.size(); ++row) {
     if (!stays(row)) continue;

@@ -35,6 +35,7 @@ inline constexpr int kListed = 12;
 // What the photos say about a cell.
 struct Witnesses {
   std::uint16_t seeing, against;   // how many see the point, how many look through it
+  std::uint16_t masked, outside;   // how many with a mask have it in the frame, and beside the mask
   std::uint16_t listed[kListed];   // the first that see it
 };
 
@@ -68,12 +69,13 @@ class Cells {
 
   void add(const Contribution& from);
   // Asks a photo about every cell: does it see the point, or a surface clearly behind it? Only
-  // depths that are `trusted` (1) speak against a point. Nothing may be added afterwards.
-  void judge(const Photo& photo, int number, const std::uint8_t* trusted, float max_depth,
-             float min_cosine, float behind, int threads);
-  // The cells that at least `fewest` photos see, and more than `per_conflict` times as many as look
-  // through them.
-  Cloud finish(int fewest, float per_conflict) const;
+  // depths that are `trusted` (1) speak against a point. `mask` is null, or 0 beside the object.
+  // Nothing may be added afterwards.
+  void judge(const Photo& photo, int number, const std::uint8_t* trusted, const std::uint8_t* mask,
+             float max_depth, float min_cosine, float behind, int threads);
+  // The cells that at least `fewest` photos see, more than `per_conflict` times as many as look
+  // through them, and that at most a share of `most_outside` of the masks leaves out.
+  Cloud finish(int fewest, float per_conflict, float most_outside) const;
 
   std::size_t size() const { return count_; }
   // How many times the finest cells were merged.

@@ -79,13 +79,15 @@ void add(Cells& cells, Map<const std::uint8_t> chosen, Map<const std::uint8_t> a
 }
 
 void judge(Cells& cells, int number, Map<const float> depth, Vectors<const float> normal, Intrinsics K,
-           Pose pose, Map<const std::uint8_t> trusted, float max_depth, float min_cosine, float behind,
-           int threads) {
+           Pose pose, Map<const std::uint8_t> trusted, Map<const std::uint8_t> mask, float max_depth,
+           float min_cosine, float behind, int threads) {
   if (!same_size(trusted, depth)) throw std::invalid_argument("trusted must have the depth map's size");
+  if (mask.size() && !same_size(mask, depth)) throw std::invalid_argument("a mask must have the depth map's size");
   if (number < 0 || number > 0xFFFF) throw std::invalid_argument("photos are numbered from 0 to 65535");
   const Photo here = photo(depth, normal, K, pose);
   nb::gil_scoped_release release;
-  cells.judge(here, number, trusted.data(), max_depth, min_cosine, behind, cores(threads));
+  cells.judge(here, number, trusted.data(), mask.size() ? mask.data() : nullptr, max_depth, min_cosine, behind,
+              cores(threads));
 }
 
 // Hands a vector to NumPy without a copy.
@@ -97,11 +99,11 @@ nb::object array(std::vector<T>&& values, std::size_t columns) {
   return nb::cast(nb::ndarray<nb::numpy, T>(owned->data(), {owned->size() / columns, columns}, owner));
 }
 
-nb::tuple finish(const Cells& cells, int fewest, float per_conflict) {
+nb::tuple finish(const Cells& cells, int fewest, float per_conflict, float most_outside) {
   Cloud cloud;
   {
     nb::gil_scoped_release release;
-    cloud = cells.finish(fewest, per_conflict);
+    cloud = cells.finish(fewest, per_conflict, most_outside);
   }
   return nb::make_tuple(array(std::move(cloud.points), 3), array(std::move(cloud.normals), 3),
                         array(std::move(cloud.colors), 3), array(std::move(cloud.radii), 1),
@@ -121,9 +123,9 @@ NB_MODULE(_fusion, m) {
   nb::class_<Cells>(m, "Cells")
       .def(nb::init<double, double, std::size_t>(), "edge"_a, "cells_per_pixel"_a, "most"_a)
       .def("add", &add, "chosen"_a, "agree"_a, "points"_a, "normals"_a, "colors"_a, "radii"_a, "confidence"_a)
-      .def("judge", &judge, "number"_a, "depth"_a, "normal"_a, "K"_a, "pose"_a, "trusted"_a, "max_depth"_a,
-           "min_cosine"_a, "behind"_a, "threads"_a)
-      .def("finish", &finish, "fewest"_a, "per_conflict"_a)
+      .def("judge", &judge, "number"_a, "depth"_a, "normal"_a, "K"_a, "pose"_a, "trusted"_a, "mask"_a,
+           "max_depth"_a, "min_cosine"_a, "behind"_a, "threads"_a)
+      .def("finish", &finish, "fewest"_a, "per_conflict"_a, "most_outside"_a = 1.0f)
       .def("__len__", &Cells::size)
       .def_prop_ro("merged", &Cells::merged);
 }

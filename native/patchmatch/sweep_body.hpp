@@ -92,14 +92,17 @@ struct Pixel {
         sy = std::clamp(sy, 0, height - 1);
       }
       const int value = problem.gray[sy * width + sx];
-      const float w = kWindow.spatial[i] * kWindow.gray[std::abs(value - center)];
+      float w = kWindow.spatial[i] * kWindow.gray[std::abs(value - center)];
+      // What lies beside the object is no part of its surface.
+      if (problem.mask && !problem.mask[sy * width + sx]) w = 0;
       gray[i] = float(value);
       patch.weight[i] = w;
       total += w;
       mean += w * gray[i];
     }
-    mean /= total;
-    const float scale = 1.0f / total;
+    // Nothing to compare is left of a lone pixel of the mask.
+    const float scale = total > 0 ? 1.0f / total : 0.0f;
+    mean *= scale;
     patch.variance = 0;
     for (int i = 0; i < kSamples; ++i) {
       patch.weight[i] *= scale;

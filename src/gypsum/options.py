@@ -7,6 +7,7 @@ filled in for everything that was not asked for (:meth:`ScanOptions.settings`).
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -170,6 +171,27 @@ def _distances(value: object) -> object:
     return tuple((str(a), str(b), length) for a, b, length in triples)
 
 
+#: What ``--box`` takes besides numbers.
+BOX_WORDS = ("auto", "off")
+
+
+def _box(value: object) -> object:
+    """``auto``, ``off``, or the six coordinates of two corners as numbers or text."""
+    if value in BOX_WORDS:
+        return value
+    parts = re.findall(r"[^\s,;()\[\]]+", value) if isinstance(value, str) else value
+    if isinstance(parts, list | tuple) and len(parts) == 2 and isinstance(parts[0], list | tuple):
+        parts = [*parts[0], *parts[1]]
+    try:
+        numbers = tuple(float(part) for part in parts)  # type: ignore[attr-defined]
+    except (TypeError, ValueError):
+        numbers = ()
+    sides = [abs(a - b) for a, b in zip(numbers[:3], numbers[3:], strict=False)]
+    if len(numbers) != 6 or not all(math.isfinite(n) for n in numbers) or min(sides) == 0:
+        raise ValueError("auto, off, or two opposite corners as six numbers: X Y Z X Y Z")
+    return numbers
+
+
 def _one_or_many(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
@@ -177,6 +199,7 @@ def _one_or_many(value: object) -> object:
 Bytes = Annotated[int, BeforeValidator(parse_bytes)]
 Length = Annotated[float, BeforeValidator(parse_length)]
 Distances = Annotated[tuple[tuple[str, str, Length], ...], BeforeValidator(_distances)]
+Corners = Annotated[str | tuple[float, float, float, float, float, float], BeforeValidator(_box)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_one_or_many)]
 
 
@@ -225,7 +248,9 @@ class ScanOptions(BaseModel):
         le=20_000_000,
     )
     texture: TextureSize | None = _option(
-        None, f"Side of the square texture, 4k is 4096 pixels; {_presets('texture')}."
+        None,
+        f"Side of the square texture, 4k is 4096 pixels; {_presets('texture')}, or less where "
+        "that holds all that the photos show.",
     )
     textures: int = _option(
         1,
@@ -257,6 +282,12 @@ class ScanOptions(BaseModel):
     )
     format: Names = _option(
         (), "A further format to write (repeatable): glb, gltf, obj, fbx, usdz, ply, stl or xyz."
+    )
+    box: Corners = _option(
+        "auto",
+        "What to measure and keep: auto finds what most photos look at, off takes everything; or "
+        "two opposite corners of a box in the scan's frame, as the report gives them.",
+        metavar="X Y Z X Y Z",
     )
     refine: bool | None = _option(
         None, "Move the surface to where the photos agree best; default at high quality."
@@ -316,12 +347,14 @@ class ScanOptions(BaseModel):
             "depth_photos": preset.depth_photos,
             "faces": self.faces or preset.faces,
             "texture": (self.texture or preset.texture).pixels,
+            "texture_spare": self.texture is None,
             "textures": self.textures,
             "texture_smoothing": self.texture_smoothing is Switch.ON,
             "normal_map": self.normal_map or self.pbr,
             "pbr": self.pbr,
             "refine": preset.refine if self.refine is None else self.refine,
             "watertight": self.watertight,
+            "box": self.box if isinstance(self.box, str) else list(self.box),
             "marker_size": self.marker_size,
             "distance": [list(item) for item in self.distance],
             "matcher": self.matcher.value,
@@ -598,7 +631,8 @@ def _values(info: FieldInfo) -> str:
         example = "5cm" if unit == "metres" else "4GiB"
         return f"{unit}, as a number or with a unit such as `{example}`"
     if extra(info, "metavar"):
-        return f"`{extra(info, 'metavar')}`, repeatable"
+        words = "`auto`, `off` or " if info.default == BOX_WORDS[0] else ""
+        return f"{words}`{extra(info, 'metavar')}`" + (", repeatable" if info.default == () else "")
     if info.annotation in (bool, bool | None):
         return "on or off"
     return "path" if "Path" in text else "name, repeatable"

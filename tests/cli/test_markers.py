@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gypsum.cli.parameters import join_triples
+from gypsum.cli.parameters import join_words
 
 
 def gypsum(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -58,4 +58,4 @@ def test_what_cannot_be_made_is_one_sentence(
     ],
 )  # fmt: skip
 def test_three_values_become_one(given: list[str], joined: list[str]) -> None:
-    assert join_triples(given) == joined
+    assert join_words(given) == joined

@@ -44,7 +44,17 @@ class Giving:
         )  # fmt: skip
 
 
-def look_down(cells: Cells, number: int, depth: float, height: float, width: int = 64) -> None:
+NO_MASK = np.zeros((0, 0), np.uint8)
+
+
+def look_down(
+    cells: Cells,
+    number: int,
+    depth: float,
+    height: float,
+    width: int = 64,
+    mask: NDArray[np.uint8] = NO_MASK,
+) -> None:
     """A photo from ``height`` above the grid, straight down, that sees one depth everywhere."""
     shape = (width, width)
     K = np.array([[width / 2, 0, width / 2], [0, width / 2, width / 2], [0, 0, 1.0]])
@@ -52,7 +62,7 @@ def look_down(cells: Cells, number: int, depth: float, height: float, width: int
     normal = np.broadcast_to(np.float32([0, 0, -1]), (*shape, 3)).copy()
     cells.judge(
         number, np.full(shape, depth, np.float32), normal, K, pose, np.ones(shape, np.uint8),
-        0.02, 0.7, 0.05, 1,
+        mask, 0.02, 0.7, 0.05, 1,
     )  # fmt: skip
 
 
@@ -132,6 +142,23 @@ def test_points_before_what_photos_see_are_dropped() -> None:
     assert np.all(cells.finish(3, 0.0)[0][:, 2] < 0.31)
     assert np.any(cells.finish(3, 0.0)[0][:, 2] > 0.29)
     assert np.all(np.abs(cells.finish(3, 1.0)[0][:, 2]) < 1e-6)
+
+
+def test_points_beside_the_masks_are_dropped_but_not_for_one_bad_mask() -> None:
+    giving = Giving.random(4000)
+    giving.points[..., 2] = 0
+    cells = Cells(EDGE, 1.0, 1_000_000)
+    giving.to(cells)
+    mask = np.full((64, 64), 255, np.uint8)
+    mask[:, :32] = 0
+    for number in range(10):
+        # The left half of the masks leaves out x < 0; the last leaves out all.
+        look_down(cells, number, 2.0, 2.0, mask=mask if number < 9 else np.zeros_like(mask))
+    points = cells.finish(3, 2.0, 0.15)[0]
+    assert np.all(points[:, 0] >= 0)
+    every = cells.finish(3, 2.0)[0]
+    assert len(points) == np.sum(every[:, 0] >= 0)
+    assert len(cells.finish(3, 2.0, 0.05)[0]) == 0
 
 
 def test_view_lists_are_bounded() -> None:

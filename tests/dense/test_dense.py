@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -12,7 +13,7 @@ from PIL import Image
 from gypsum import dense
 from gypsum.dense import depth_maps
 from gypsum.dense.colmap_workspace import map_path, read_map, write_map
-from gypsum.scene import Camera, Photo, SparseModel
+from gypsum.scene import Box, Camera, Photo, PointCloud, SparseModel, View
 
 from . import scenes
 
@@ -78,6 +79,72 @@ def test_a_stopped_run_continues_to_the_same_maps(
             read_map(map_path(tmp_path, "depth", view.name)),
             read_map(map_path(workspace, "depth", view.name)),
         )
+
+
+def masked_views(folder: Path, workspace: Path, bad: int | None = None) -> list[View]:
+    """The views with masks of the plane's part with x < 0; one mask may be of the other part."""
+    folder.mkdir(parents=True, exist_ok=True)
+    views = []
+    for i, view in enumerate(dense.read_views(workspace)):
+        points = view.center + scenes.rays(view) * scenes.plane_depth(view)[..., None]
+        shown = (points[..., 0] < 0) != (i == bad)
+        path = folder / f"{i}.png"
+        Image.fromarray(np.where(shown, np.uint8(255), np.uint8(0))).save(path)
+        views.append(replace(view, mask=path))
+    return views
+
+
+def test_nothing_is_measured_outside_the_masks(workspace: Path, tmp_path: Path) -> None:
+    views = masked_views(tmp_path / "masks", workspace)
+    neighbors = dense.choose_neighbors(SparseModel.read(workspace / "sparse"), views, 4)
+    dense.estimate_depth_maps(views, neighbors, tmp_path, long_side=320)
+    for view in views:
+        mask = view.read_mask()
+        assert mask is not None
+        depth = read_map(map_path(tmp_path, "depth", view.name))
+        assert np.all(depth[~mask] == 0)
+        seen = mask & (scenes.seen_by_others(view, views) >= 2)
+        error = np.abs(depth / scenes.plane_depth(view) - 1)[seen]
+        assert np.median(error) < 5e-4
+        # Up to the mask's border: what lies beside the object is no part of a window.
+        assert np.mean(error < 5e-3) > 0.97
+
+
+def test_fusion_keeps_to_the_masks_but_for_a_bad_one(workspace: Path, tmp_path: Path) -> None:
+    sources = [[j for j in range(5) if j != i] for i in range(5)]
+    limits = dense.FusionLimits(most_outside=0.25)
+    good = dense.fuse(masked_views(tmp_path / "good", workspace), sources, workspace, limits=limits)
+    assert good.points[:, 0].max() < 0.02
+    one = masked_views(tmp_path / "one", workspace, bad=2)
+    bad = dense.fuse(one, sources, workspace, limits=limits)
+    assert bad.points[:, 0].max() < 0.02
+    assert len(bad) > 0.8 * len(good)
+
+
+def test_a_box_bounds_what_is_measured_and_kept(workspace: Path, tmp_path: Path) -> None:
+    views = dense.read_views(workspace)
+    neighbors = dense.choose_neighbors(SparseModel.read(workspace / "sparse"), views, 4)
+    wanted = Box.between((-0.3, -0.2, -0.3), (0.3, 0.2, 0.3))
+    asked: list[PointCloud] = []
+
+    def find(cloud: PointCloud, _: object) -> Box:
+        asked.append(cloud)
+        return wanted
+
+    box = dense.estimate_depth_maps(views, neighbors, tmp_path, long_side=320, box=find)
+    assert box is wanted
+    (rough,) = asked
+    assert np.percentile(np.abs(rough.points @ scenes.NORMAL), 90) < 0.02
+    for view in views:
+        depth = read_map(map_path(tmp_path, "depth", view.name))
+        np.testing.assert_array_equal(depth > 0, wanted.silhouette(view))
+    again = dense.estimate_depth_maps(views, neighbors, tmp_path, long_side=320, box=find)
+    assert again is not None
+    assert len(asked) == 1
+    np.testing.assert_array_equal(again.half, wanted.half)
+    cloud = dense.fuse(views, [here.sources for here in neighbors], tmp_path, box=box)
+    assert wanted.grown(1.02).contains(cloud.points).all()
+    assert len(cloud) > 5_000
 
 
 def test_fused_points_lie_on_the_plane_once(workspace: Path) -> None:

@@ -28,8 +28,9 @@ def twin_cost(
     forward: NDArray[np.float32],
     pixel: tuple[int, int],
     plane: tuple[float, float, float],
+    mask: NDArray[np.bool_] | None = None,
 ) -> float:
-    """1 - NCC with bilateral weights, written out in double precision."""
+    """1 - NCC with bilateral weights, none outside the mask, in double precision."""
     (x, y), (w, a, b) = pixel, plane
     p = np.array([x + 0.5, y + 0.5, 1.0])
     M, v = forward[:, :3].astype(float), forward[:, 3].astype(float)
@@ -49,6 +50,10 @@ def twin_cost(
     reference = gray[here[:, 1], here[:, 0]].astype(float)
     weight = np.exp(-np.sum(OFFSETS**2, 1) / 81.0)
     weight *= np.exp(-np.abs(reference - float(gray[y, x])) / 18.0)
+    if mask is not None:
+        weight *= mask[here[:, 1], here[:, 0]]
+    if not weight.sum():
+        return 1.0
     weight /= weight.sum()
     there = np.clip(s - 0.5 + OFFSETS @ jacobian.T, 0, (width - 1, height - 1))
     low = np.floor(there).astype(int)
@@ -65,8 +70,9 @@ def twin_cost(
     return float(min(1 - covariance / np.sqrt((variance_r + 4) * (variance_s + 4)), 2.0))
 
 
+@pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("portable", [True, False])
-def test_cost_equals_the_twin_on_random_windows(portable: bool) -> None:
+def test_cost_equals_the_twin_on_random_windows(portable: bool, masked: bool) -> None:
     rng = np.random.default_rng(1)
     gray, other = (rng.integers(0, 256, (48, 64), dtype=np.uint8) for _ in range(2))
     forward = np.hstack([np.eye(3), rng.normal(size=(3, 1))]).astype(np.float32)
@@ -74,11 +80,14 @@ def test_cost_equals_the_twin_on_random_windows(portable: bool) -> None:
     forward[2, :2] = rng.normal(size=2) * 1e-4
     matcher = Matcher(gray, [60.0, 60.0, 32.0, 24.0], 0.1, 2.0, portable=portable)
     matcher.add_source(other, forward)
+    mask = rng.random(gray.shape) < 0.4 if masked else None
+    if mask is not None:
+        matcher.set_mask(mask.astype(np.uint8))
     compared = 0
     for _ in range(400):
         pixel = int(rng.integers(64)), int(rng.integers(48))
         plane = float(rng.uniform(0.1, 2)), *(float(v) for v in rng.normal(size=2) * 0.05)
-        expected = twin_cost(gray, other, forward, pixel, plane)
+        expected = twin_cost(gray, other, forward, pixel, plane, mask)
         assert matcher.cost(*pixel, *plane, 0) == pytest.approx(expected, abs=2e-4)
         compared += expected < 2
     assert compared > 200

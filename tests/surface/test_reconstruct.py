@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+from PIL import Image
+from scipy.ndimage import binary_closing
 
 from gypsum.errors import ReconstructionError
+from gypsum.scene import View
 from gypsum.surface import SurfaceOptions, reconstruct_surface
 
 from .shapes import (
@@ -21,6 +29,8 @@ from .shapes import (
     sphere_points,
     volume,
 )
+
+Bools = NDArray[np.bool_]
 
 COARSE = SurfaceOptions(cells_per_pixel=0.7)
 
@@ -99,6 +109,66 @@ def test_what_photos_look_through_is_no_patch() -> None:
     centers = mesh.vertices[mesh.faces].mean(axis=1)
     webbed = (np.abs(centers[:, 0]) < 0.05) & (centers[:, 2] > -0.1)
     assert not webbed[np.abs(centers[:, 1]) < 0.3].any()
+
+
+def masked(views: list[View], shown: Callable[[View], Bools], folder: Path) -> list[View]:
+    """The views with masks of what is ``shown``, (height, width) true on the object."""
+    result = []
+    for i, view in enumerate(views):
+        path = folder / f"{i}.png"
+        Image.fromarray(np.where(shown(view), np.uint8(255), np.uint8(0))).save(path)
+        result.append(replace(view, mask=path))
+    return result
+
+
+def shows_ball(view: View, radius: float, lowest: float) -> Bools:
+    """(height, width) the pixels whose ray meets a ball about the origin above ``lowest``."""
+    y, x = np.mgrid[: view.height, : view.width]
+    ray = np.stack([x + 0.5, y + 0.5, np.ones_like(x)], axis=-1) @ np.linalg.inv(view.K).T @ view.R
+    ray /= np.linalg.norm(ray, axis=-1, keepdims=True)
+    along = ray @ view.center
+    root = np.sqrt(np.maximum(along**2 - view.center @ view.center + radius**2, 0))
+    near, far = (view.center[2] + (-along + sign * root) * ray[..., 2] for sign in (-1, 1))
+    return np.asarray((root > 0) & (np.maximum(near, far) > lowest))
+
+
+def test_an_object_cut_out_by_masks_is_closed_where_it_stood(tmp_path: Path) -> None:
+    points, normals = sphere_points(30_000)
+    seen = points[:, 2] > -0.3
+    views = masked(orbit(8, 3.0, 1.5), lambda view: shows_ball(view, 0.5, -0.3), tmp_path)
+    mesh = reconstruct_surface(cloud_of(points[seen], normals[seen]), views, COARSE, threads=1)
+    assert np.all(edge_uses(mesh) == 2)
+    assert mesh.vertices[:, 2].min() == pytest.approx(-0.3, abs=0.03)
+    ball = 4 / 3 * np.pi * 0.5**3 - np.pi * 0.2**2 * (0.5 - 0.2 / 3)
+    assert volume(mesh) == pytest.approx(ball, rel=0.03)
+    open_below = reconstruct_surface(
+        cloud_of(points[seen], normals[seen]), orbit(8, 3.0, 1.5), COARSE, threads=1
+    )
+    assert np.any(edge_uses(open_below) == 1)
+
+
+def test_what_lies_beside_the_object_in_masks_is_no_patch(tmp_path: Path) -> None:
+    """A hole in a plate that Poisson closes; nothing is behind it, but it is not in the masks."""
+    points, _ = plane_points(0.5, 0.01)
+    plate = points[np.linalg.norm(points, axis=1) > 0.1]
+
+    def shown(view: View) -> Bools:
+        pixels, _ = view.project(plate)
+        inside = np.all((pixels >= 0) & (pixels < (view.width, view.height)), axis=1)
+        column, row = pixels[inside].astype(int).T
+        picture = np.zeros((view.height, view.width), bool)
+        picture[row, column] = True
+        return np.asarray(binary_closing(picture, iterations=3))
+
+    spots = [(x, 0.1, 2.0) for x in (-0.3, 0.0, 0.3)]
+    views = [looking_at(np.array(spot), np.zeros(3)) for spot in spots]
+    options = SurfaceOptions(cells_per_pixel=0.7, fill_holes=0.2)
+    cloud = cloud_of(plate, np.tile([0.0, 0, 1], (len(plate), 1)))
+    for given, webs in ((views, True), (masked(views, shown, tmp_path), False)):
+        mesh = reconstruct_surface(cloud, given, options, threads=1)
+        centers = mesh.vertices[mesh.faces].mean(axis=1)
+        webbed = (np.linalg.norm(centers, axis=1) < 0.05).any()
+        assert webbed == webs
 
 
 def test_too_few_points_are_explained() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gypsum.surface import choose_region
+from gypsum.surface import choose_region, subject_box
 
 from .shapes import cloud_of, joined, looking_at, orbit, plane_points, sphere_points
 
@@ -48,6 +48,21 @@ def test_a_table_is_kept_around_what_stands_on_it() -> None:
         away = np.linalg.norm(table[:, :2], axis=1)
         assert region.contains(table[away < 0.25] @ turn).all()
         assert not region.contains(table[away > 0.9] @ turn).any()
+
+
+def test_a_box_is_set_early_only_around_what_the_photographer_walked_around() -> None:
+    statue, outward = sphere_points(8_000, 0.2)
+    table, up = plane_points(1.5, 0.01, -0.2)
+    cloud = joined(cloud_of(statue, outward, 0.002, 12), cloud_of(table, up, 0.003, 6))
+    views = orbit(24, 2.5, 0.8, 350.0)
+    box = subject_box(cloud, views)
+    assert box is not None
+    assert box.grown(1 / 1.1).contains(statue).all()
+    assert not box.contains(table[np.linalg.norm(table[:, :2], axis=1) > 0.9]).any()
+    few = cloud.select(np.arange(0, len(cloud), 100))
+    assert subject_box(few, views) is None
+    arc = [views[i] for i in (0, 1, 2, 3, 4, 5)]
+    assert subject_box(cloud, arc) is None
 
 
 def test_a_flat_thing_is_no_table() -> None:

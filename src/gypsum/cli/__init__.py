@@ -15,9 +15,9 @@ def main() -> None:
         signal.signal(number, signal.default_int_handler)
     try:
         from gypsum.cli.app import app
-        from gypsum.cli.parameters import join_triples
+        from gypsum.cli.parameters import join_words
 
-        app(join_triples(sys.argv[1:]))
+        app(join_words(sys.argv[1:]))
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
 

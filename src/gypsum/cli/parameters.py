@@ -14,17 +14,17 @@ import typer
 from pydantic import BeforeValidator
 from pydantic.fields import FieldInfo
 
-from gypsum.options import denial, extra, fields, flags, limits
+from gypsum.options import BOX_WORDS, denial, extra, fields, flags, limits
 
 _METAVARS: dict[type[Any], str] = {Path: "PATH", int: "N", str: "SIZE", list: "NAME"}
 
-#: Options that take three values.
-_TRIPLES = frozenset(
-    flag
+#: Options whose value is several words, and how many.
+_SEVERAL = {
+    flag: words
     for name, info in fields().items()
-    if "tuple[tuple" in str(info.annotation)
+    if (words := len(extra(info, "metavar").split())) > 1
     for flag in flags(name, info)
-)
+}
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
@@ -93,17 +93,20 @@ def _metavar(name: str, kind: type[Any], info: FieldInfo) -> str | None:
     return extra(info, "metavar") or _METAVARS.get(kind, name.upper())
 
 
-def join_triples(arguments: Sequence[str]) -> list[str]:
-    """``--distance A B 0.25`` as ``--distance "A B 0.25"``: typer's options take one value."""
+def join_words(arguments: Sequence[str]) -> list[str]:
+    """``--distance A B 0.25`` as ``--distance "A B 0.25"``: typer's options take one value.
+
+    A value that is whole already, such as ``--box auto`` or one in quotes, stays as it is.
+    """
     joined: list[str] = []
     rest = iter(arguments)
     for argument in rest:
         joined.append(argument)
-        if argument not in _TRIPLES:
-            continue
-        first = next(rest, None)
+        first = next(rest, None) if argument in _SEVERAL else None
         if first is not None:
-            words = [first] if len(first.split()) == 3 else [first, *islice(rest, 2)]
+            count = _SEVERAL[argument]
+            whole = len(first.split()) == count or first in BOX_WORDS
+            words = [first] if whole else [first, *islice(rest, count - 1)]
             joined.append(" ".join(words))
     return joined
 

@@ -1,7 +1,7 @@
 """Dense geometry: undistorted photos, depth maps, one cloud."""
 
 from gypsum.dense.colmap_stereo import estimate_depth_maps_cuda
-from gypsum.dense.colmap_workspace import read_views
+from gypsum.dense.colmap_workspace import read_box, read_views, write_box
 from gypsum.dense.depth_maps import estimate_depth_maps
 from gypsum.dense.fusion import FusionLimits, fuse
 from gypsum.dense.neighbors import Neighborhood, choose_neighbors
@@ -14,6 +14,8 @@ __all__ = [
     "estimate_depth_maps",
     "estimate_depth_maps_cuda",
     "fuse",
+    "read_box",
     "read_views",
     "undistort",
+    "write_box",
 ]

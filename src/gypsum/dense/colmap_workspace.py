@@ -2,11 +2,13 @@
 
 ``FOLDER/images/NAME``, ``FOLDER/sparse/*.bin``, ``FOLDER/stereo/{depth,normal}_maps/NAME.KIND.bin``
 and ``FOLDER/stereo/{patch-match,fusion}.cfg``, as ``colmap image_undistorter`` lays them out, so
-COLMAP's ``patch_match_stereo``, ``stereo_fusion`` and meshers can take over at either side.
+COLMAP's ``patch_match_stereo``, ``stereo_fusion`` and meshers can take over at either side. Our own
+``FOLDER/box.json`` says which part of the world was measured.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -14,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gypsum.formats.atomic import atomic_write
-from gypsum.scene import SparseModel, View
+from gypsum.scene import Box, SparseModel, View
 
 Float32 = NDArray[np.float32]
 
@@ -77,3 +79,22 @@ def write_settings(folder: Path, sources: Mapping[str, Sequence[str]]) -> None:
             file.write(f"{name}\n{', '.join(others)}\n".encode())
     with atomic_write(stereo / "fusion.cfg") as file:
         file.write("".join(f"{name}\n" for name in sources).encode())
+
+
+def box_path(folder: Path) -> Path:
+    """Where the box is kept."""
+    return folder / "box.json"
+
+
+def write_box(folder: Path, box: Box | None) -> None:
+    """Keep the box that was measured; None: everything."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with atomic_write(box_path(folder)) as file:
+        file.write(json.dumps(None if box is None else box.as_json()).encode())
+
+
+def read_box(folder: Path) -> Box | None:
+    """The box that was measured; None: everything."""
+    path = box_path(folder)
+    values = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    return None if values is None else Box.from_json(values)

@@ -4,6 +4,10 @@ Every photo goes through three passes. The first finds depths from nothing on a 
 the size; the second works at full size, starts from the first and already asks that the depths of
 neighbouring photos agree; the third polishes with the neighbours' full-size depths. Each pass keeps
 one file per photo, so a stopped run continues where it was.
+
+Nothing is spent on pixels outside the photo's mask, or whose line of sight misses the box that is
+asked for. When the box is not known before, the first pass tells: its depths, fused, are a rough
+cloud of everything.
 """
 
 from __future__ import annotations
@@ -19,11 +23,19 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from gypsum.dense.colmap_workspace import map_path, write_map, write_settings
+from gypsum.dense.colmap_workspace import (
+    box_path,
+    map_path,
+    read_box,
+    write_box,
+    write_map,
+    write_settings,
+)
+from gypsum.dense.fusion import fuse
 from gypsum.dense.neighbors import Neighborhood
 from gypsum.formats.atomic import atomic_write
 from gypsum.native._patchmatch import Matcher
-from gypsum.scene import Progress, View, no_progress
+from gypsum.scene import Box, PointCloud, Progress, View, no_progress
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
@@ -38,6 +50,13 @@ _CACHE_BYTES = 512 << 20
 _BASE_BYTES, _BYTES_PER_PIXEL, _BYTES_PER_SOURCE_PIXEL = 200 << 20, 70, 10
 #: Smaller pictures than this have nothing left to match on.
 _MIN_LEVEL_SIDE = 120
+#: How many times smaller than the depth maps those of the rough cloud are.
+_ROUGH_SHRINK = 4
+#: What a pixel outside the mask costs: more than any match.
+_WORST_COST = 2.0
+
+FindBox = Callable[[PointCloud, Sequence[View]], Box | None]
+"""From a rough cloud and the photos to the box that is worth measuring; None: everything."""
 
 
 @dataclass(frozen=True)
@@ -77,11 +96,12 @@ def estimate_depth_maps(
     folder: Path,
     *,
     long_side: int,
+    box: Box | FindBox | None = None,
     seed: int = 0,
     memory: int | None = None,
     threads: int = 0,
     progress: Progress = no_progress,
-) -> None:
+) -> Box | None:
     """Write a depth, normal and confidence map for every view into the dense workspace ``folder``.
 
     Maps have the size of ``view.limited(long_side)``. Depth is along the optical axis in world
@@ -89,6 +109,9 @@ def estimate_depth_maps(
     confidence is the NCC of the chosen plane, 0 to 1. The passes keep their results in
     ``folder/passes`` until all maps are written. One photo is at work at a time; what ``memory``
     bytes leave besides keeps pictures and depths of other photos, which are read again otherwise.
+
+    Pixels outside the photos' masks, or that can't show the ``box``, stay unknown. Returns the box;
+    a function finds it from a rough cloud that the first pass gives.
     """
     views = [view.limited(long_side) for view in views]
     names = [view.name for view in views]
@@ -97,21 +120,31 @@ def estimate_depth_maps(
         {v.name: [names[j] for j in n.sources] for v, n in zip(views, neighborhoods, strict=True)},
     )
     passes = folder / "passes"
+    cache = _cache_bytes(memory, views, neighborhoods)
+    estimator = _Estimator(views, neighborhoods, passes, seed, threads, cache)
+    if isinstance(box, Box):
+        write_box(folder, box)
+    estimator.box = read_box(folder)
     if not all(map_path(folder, "depth", name).exists() for name in names):
-        cache = _cache_bytes(memory, views, neighborhoods)
-        estimator = _Estimator(views, neighborhoods, passes, seed, threads, cache)
-        _run_passes(estimator, progress)
+        _run_passes(estimator, None if isinstance(box, Box) else box, folder, progress)
         for i in range(len(views)):
             estimator.export(i, folder)
     shutil.rmtree(passes, ignore_errors=True)
     progress(1.0)
+    return estimator.box
 
 
-def _run_passes(estimator: _Estimator, progress: Progress) -> None:
+def _run_passes(
+    estimator: _Estimator, find_box: FindBox | None, folder: Path, progress: Progress
+) -> None:
     weights = [sum(s.sweeps / s.shrink**2 for s in p.steps) for p in PASSES]
     count = len(estimator.views)
     total, done = sum(weights) * count, 0.0
     for number, weight in enumerate(weights):
+        if number == 1 and find_box is not None and not box_path(folder).exists():
+            progress(done / total, "finding what the photos are about")
+            estimator.box = find_box(estimator.rough_cloud(), estimator.views)
+            write_box(folder, estimator.box)
         for i in range(count):
             progress(done / total, f"pass {number + 1} of {len(PASSES)}, photo {i + 1} of {count}")
             if estimator.neighborhoods[i].sources and not estimator.path(number, i).exists():
@@ -144,6 +177,7 @@ class _Estimator:
         self.views, self.neighborhoods, self.folder = views, neighborhoods, folder
         self.seed, self.threads = seed, threads
         self.cache = _Cache(cache)
+        self.box: Box | None = None
 
     def path(self, number: int, i: int) -> Path:
         return self.folder / PASSES[number].name / f"{self.views[i].name}.npz"
@@ -190,6 +224,37 @@ class _Estimator:
 
         return self.cache.get(("gray", i, shrink), make)
 
+    def mask(self, i: int, shrink: int) -> UInt8 | None:
+        """255 where the photo's pixels are worth measuring; None: everywhere.
+
+        A little more of smaller pictures, so that every pixel of the next larger one finds a plane.
+        """
+        mask = self.views[i].read_mask()
+        if self.box is not None:
+            shown = self.box.silhouette(self.views[i])
+            mask = shown if mask is None else mask & shown
+        if mask is None:
+            return None
+        values = np.where(mask, np.uint8(255), np.uint8(0))
+        if shrink == 1:
+            return values
+        view = self.level(i, shrink)
+        small = cv2.resize(values, (view.width, view.height), interpolation=cv2.INTER_AREA)
+        wider = cv2.dilate(small, np.ones((3, 3), np.uint8))
+        return np.where(wider > 0, np.uint8(255), np.uint8(0))
+
+    def rough_cloud(self) -> PointCloud:
+        """What the first pass's depths agree on, at a fraction of the resolution."""
+        views = [self.level(i, _ROUGH_SHRINK) for i in range(len(self.views))]
+        folder = self.folder / "rough"
+        for i, view in enumerate(views):
+            if self.neighborhoods[i].sources:
+                state = self.load(0, i).resized((view.height, view.width))
+                _write_maps(folder, view, state)
+        cloud = fuse(views, [n.sources for n in self.neighborhoods], folder, threads=self.threads)
+        shutil.rmtree(folder)
+        return cloud
+
     def load(self, number: int, i: int) -> _State:
         return _State.read(self.path(number, i))
 
@@ -206,6 +271,9 @@ class _Estimator:
             self.gray(i, shrink), [K[0, 0], K[1, 1], K[0, 2], K[1, 2]],
             1 / here.far, 1 / here.near, self.seed * 1000 + i, self.threads,
         )  # fmt: skip
+        mask = self.mask(i, shrink)
+        if mask is not None:
+            matcher.set_mask(mask)
         for index, j in enumerate(here.sources):
             source = self.level(j, shrink)
             matcher.add_source(self.gray(j, shrink), _transfer(view, source))
@@ -218,19 +286,16 @@ class _Estimator:
     def export(self, i: int, folder: Path) -> None:
         """Turn the last pass's planes into COLMAP's maps."""
         view = self.views[i]
-        target = map_path(folder, "depth", view.name)
-        if target.exists():
+        if map_path(folder, "depth", view.name).exists():
             return
         if not self.neighborhoods[i].sources:
-            empty = np.zeros((view.height, view.width), np.float32)
-            planes, confidence, depth = np.zeros((*empty.shape, 3), np.float32), empty, empty
+            state = _State.empty((view.height, view.width))
         else:
             state = self.load(len(PASSES) - 1, i)
-            planes, confidence = state.planes, np.clip(1 - state.cost, 0, 1)
-            depth = (1 / planes[..., 0]).astype(np.float32)
-        write_map(map_path(folder, "normal", view.name), plane_normals(planes, view.K))
-        write_map(map_path(folder, "confidence", view.name), confidence)
-        write_map(target, depth)
+            mask = self.mask(i, 1)
+            if mask is not None:
+                state.planes[mask == 0], state.cost[mask == 0] = 0, _WORST_COST
+        _write_maps(folder, view, state)
 
 
 @dataclass(frozen=True)
@@ -247,7 +312,9 @@ class _State:
     @classmethod
     def empty(cls, size: tuple[int, int]) -> _State:
         return cls(
-            np.zeros((*size, 3), np.float32), np.zeros(size, np.float32), np.zeros(size, np.uint16)
+            np.zeros((*size, 3), np.float32),
+            np.full(size, _WORST_COST, np.float32),
+            np.zeros(size, np.uint16),
         )
 
     @classmethod
@@ -296,6 +363,17 @@ class _Cache:
             _, old = self.items.popitem(last=False)
             self.used -= old.nbytes
         return value
+
+
+def _write_maps(folder: Path, view: View, state: _State) -> None:
+    """COLMAP's maps, and the confidence; the depth last, as the sign that all are there."""
+    inverse = state.planes[..., 0]
+    known = inverse > 0
+    depth = np.where(known, 1 / np.where(known, inverse, 1), 0).astype(np.float32)
+    confidence = np.where(known, np.clip(1 - state.cost, 0, 1), 0).astype(np.float32)
+    write_map(map_path(folder, "normal", view.name), plane_normals(state.planes, view.K))
+    write_map(map_path(folder, "confidence", view.name), confidence)
+    write_map(map_path(folder, "depth", view.name), depth)
 
 
 def _transfer(view: View, other: View) -> Float32:

@@ -3,7 +3,7 @@
 Two rounds over the photos. The first lets every photo give the pixels on which enough others agree,
 and gathers them in the cells of a grid as fine as the photos: memory follows the surface, not the
 number of photos. The second asks every photo which of the points it sees; a point before what the
-photos see is an outlier.
+photos see is an outlier, and so is one beside the object in the photos' masks.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,7 +21,7 @@ from gypsum.dense.colmap_workspace import map_path, read_map
 from gypsum.dense.sharpness import coarseness
 from gypsum.errors import InputError
 from gypsum.native._fusion import Cells, compare_maps
-from gypsum.scene import PointCloud, Progress, View, ViewLists, no_progress
+from gypsum.scene import Box, PointCloud, Progress, View, ViewLists, no_progress
 
 Float32 = NDArray[np.float32]
 Bools = NDArray[np.bool_]
@@ -58,6 +59,10 @@ class FusionLimits:
     """Points that the cloud keeps along the edge of a photo's pixel."""
     behind: float = 0.02
     """A photo looks through a point when what it sees is this much further away, relative."""
+    most_outside: float = 0.15
+    """Share of the masks that may leave a point out: one bad mask does no harm."""
+    mask_margin: int = 1
+    """Masks reach this many pixels further when they speak against a point."""
 
 
 def fuse(
@@ -67,6 +72,7 @@ def fuse(
     *,
     kind: str = "geometric",
     limits: FusionLimits | None = None,
+    box: Box | None = None,
     memory: int | None = None,
     threads: int = 0,
     progress: Progress = no_progress,
@@ -80,6 +86,10 @@ def fuse(
     grid they fall into. Then every photo is asked about every point: the point is dropped when too
     many look through it, and names up to twelve that see it, closest first.
 
+    Pixels outside a photo's mask, and points outside the ``box``, give nothing. What has its place
+    beside the object in several of the masks is dropped, hidden there or not: nothing but the
+    object is inside all outlines.
+
     A blurred photo's pixels count as larger than they are: it comes later and weighs less.
 
     Photos are streamed; ``memory`` bytes bound how many are kept at a time and how many points the
@@ -88,7 +98,7 @@ def fuse(
     if len(views) > _MOST_PHOTOS:
         raise InputError(f"At most {_MOST_PHOTOS:,} photos can be fused; these are {len(views):,}.")
     progress(0.0, "looking at the photos' sharpness")
-    fusion = _Fusion(views, sources, folder, kind, limits or FusionLimits(), memory, threads)
+    fusion = _Fusion(views, sources, folder, kind, limits or FusionLimits(), box, memory, threads)
     order = fusion.closest_first()
     for done, i in enumerate(order, 1):
         fusion.gather(i)
@@ -111,10 +121,12 @@ class _Fusion:
         folder: Path,
         kind: str,
         limits: FusionLimits,
+        box: Box | None,
         memory: int | None,
         threads: int,
     ) -> None:
         self.views, self.sources, self.limits, self.threads = views, sources, limits, threads
+        self.box = box
         pixels = max((v.width * v.height for v in views), default=0)
         budget = _Budget.of(memory, pixels)
         coarse = coarseness(views, threads)
@@ -160,6 +172,8 @@ class _Fusion:
         )  # fmt: skip
         trusted = (agree >= limits.min_agree) & (agree > limits.agree_per_conflict * conflict)
         keep = trusted & (carried == 0)
+        if self.box is not None:
+            keep[keep] = self.box.contains(points[keep])
         self.trusted.set(i, trusted)
         self.kept.set(i, keep)
         self.cells.add(
@@ -176,15 +190,23 @@ class _Fusion:
         limits = self.limits
         self.cells.judge(
             i, here.depth, here.normal, here.K, here.pose, self.trusted.get(i),
-            limits.max_depth, self.cosine, limits.behind, self.threads,
+            self.wide_mask(i, here), limits.max_depth, self.cosine, limits.behind, self.threads,
         )  # fmt: skip
+
+    def wide_mask(self, i: int, here: _Maps) -> NDArray[np.uint8]:
+        """(H, W) 0 clearly beside the object; empty when the photo has no mask."""
+        mask = _mask(self.views[i], here.depth)
+        if mask is None:
+            return np.zeros((0, 0), np.uint8)
+        reach = 2 * self.limits.mask_margin + 1
+        return np.asarray(cv2.dilate(mask.view(np.uint8), np.ones((reach, reach), np.uint8)))
 
     def cloud(self) -> PointCloud:
         """The points that enough photos see."""
         cells = self.cells or Cells(1.0, 1.0, 1)
         self.loader.items.clear()
         points, normals, colors, radii, confidence, support, starts, photos = cells.finish(
-            self.limits.min_agree + 1, self.limits.agree_per_conflict
+            self.limits.min_agree + 1, self.limits.agree_per_conflict, self.limits.most_outside
         )
         views = ViewLists(starts, photos)
         return PointCloud(points, normals, colors, radii, support, confidence, views)
@@ -289,8 +311,16 @@ class _Loader:
         path = map_path(self.folder, "confidence", name, self.kind)
         confidence = read_map(path) if path.exists() else np.ones_like(depth)
         depth[confidence < self.confidence] = 0
+        mask = _mask(self.views[i], depth)
+        if mask is not None:
+            depth[~mask] = 0
         view = self.views[i].resized(depth.shape[1], depth.shape[0])
         pose = np.ascontiguousarray(np.column_stack([view.R, view.t]))
         return _Maps(
             depth, normal, confidence, np.ascontiguousarray(view.K), pose, float(self.coarse[i])
         )
+
+
+def _mask(view: View, depth: Float32) -> Bools | None:
+    """The view's mask at the size of its depth map (H, W)."""
+    return view.resized(depth.shape[1], depth.shape[0]).read_mask()

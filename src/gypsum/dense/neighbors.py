@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gypsum.scene import SparseModel, View
+from gypsum.scene import Photo, SparseModel, View
 
 #: Triangulation angle that stereo likes best: wide enough for depth, narrow enough to look alike.
 _BEST_ANGLE = np.radians(10.0)
@@ -17,6 +17,8 @@ _SPREAD_BELOW = np.radians(5.0)
 _SPREAD_ABOVE = np.radians(14.0)
 #: How far the depth range reaches beyond the sparse points, as factors.
 _NEAR_MARGIN, _FAR_MARGIN = 0.75, 1.35
+#: Points inside a photo's mask from which its depth range can be told.
+_FEWEST_MASKED = 50
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,8 @@ def choose_neighbors(model: SparseModel, views: Sequence[View], count: int) -> l
     A pair scores by its shared sparse points, each weighted by its triangulation angle and by how
     alike the two photos see it in size (after Goesele 2007, Furukawa 2010). Sources are then taken
     greedily, with less for those that stand close to one already taken, so that they look at the
-    object from different sides. Views without any source come back with an empty tuple.
+    object from different sides. Views without any source come back with an empty tuple. Of a photo
+    with a mask, only what it sees inside counts, unless hardly anything is there.
     """
     observed = _observations(model, views)
     centers = np.array([view.center for view in views])
@@ -66,10 +69,22 @@ def _observations(model: SparseModel, views: Sequence[View]) -> list[NDArray[np.
     by_name = {photo.name: photo for photo in model.photos.values()}
     result = []
     for view in views:
-        ids = by_name[view.name].point3d_ids
+        photo = by_name[view.name]
+        ids = photo.point3d_ids[_unmasked(view, photo)]
         rows = [row_of[int(number)] for number in ids if number >= 0 and int(number) in row_of]
         result.append(np.unique(np.array(rows, np.int64)))
     return result
+
+
+def _unmasked(view: View, photo: Photo) -> NDArray[np.bool_]:
+    """(M,) the keypoints on the object; all where the mask leaves too few with a point."""
+    every = np.ones(len(photo.xy), bool)
+    mask = view.read_mask()
+    if mask is None:
+        return every
+    column, row = np.clip(photo.xy.T.astype(int), 0, [[view.width - 1], [view.height - 1]])
+    inside: NDArray[np.bool_] = mask[row, column]
+    return inside if (photo.point3d_ids[inside] >= 0).sum() >= _FEWEST_MASKED else every
 
 
 def _pair_score(

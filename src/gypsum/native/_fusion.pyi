@@ -51,15 +51,19 @@ class Cells:
         K: NDArray[np.float64],
         pose: NDArray[np.float64],
         trusted: NDArray[np.uint8],
+        mask: NDArray[np.uint8],
         max_depth: float,
         min_cosine: float,
         behind: float,
         threads: int,
     ) -> None:
-        """Ask a photo which of the points it sees, and through which it looks."""
+        """Ask a photo which of the points it sees, and through which it looks.
+
+        ``mask`` is 0 beside the object; an empty array where there is none.
+        """
 
     def finish(
-        self, fewest: int, per_conflict: float
+        self, fewest: int, per_conflict: float, most_outside: float = 1.0
     ) -> tuple[
         NDArray[np.float32],
         NDArray[np.float32],

@@ -76,7 +76,8 @@ def _surface(context: StageContext, facts: dict[str, dict[str, Any]]) -> Any:
     if "simplify" not in context.inputs:
         return None
     mesh = read_mesh(context.inputs["simplify"] / "mesh.ply")
-    return describe_surface(mesh, metric=bool(facts["cameras"].get("metric", False)))
+    metric = bool(facts["cameras"].get("metric", False))
+    return describe_surface(mesh, metric, facts["surface"].get("box"))
 
 
 _TEXTURE_FACTS = (

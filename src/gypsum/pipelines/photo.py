@@ -12,8 +12,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from gypsum.errors import InputError
 from gypsum.options import Settings
-from gypsum.scene import Capture, SparseModel, View
+from gypsum.scene import Box, Capture, SparseModel, View
 from gypsum.workspace import Pipeline, Stage, StageContext
 
 if TYPE_CHECKING:
@@ -152,23 +155,29 @@ def undistort_photos(context: StageContext) -> None:
 
 def estimate_depth(context: StageContext) -> None:
     """How far away every pixel is; the folder becomes a complete COLMAP dense workspace."""
-    from gypsum.dense import estimate_depth_maps, estimate_depth_maps_cuda
+    from gypsum.dense import estimate_depth_maps, estimate_depth_maps_cuda, write_box
+    from gypsum.surface import subject_box
 
     for name in ("images", "sparse"):
         _link(context.folder / name, context.inputs["undistort"] / name)
     views = _views(context)
     neighborhoods = _neighborhoods(context, views)
     side = context.settings["depth_side"]
+    box = _given_box(context)
     if context.settings["device"] == "cuda":
+        write_box(context.folder, box)
         estimate_depth_maps_cuda(
             views, neighborhoods, context.folder, long_side=side, progress=context.progress
         )
     else:
+        masked = any(view.mask for view in views)
+        automatic = context.settings["box"] == "auto" and not masked
         estimate_depth_maps(
             views,
             neighborhoods,
             context.folder,
             long_side=side,
+            box=subject_box if automatic else box,
             memory=context.memory,
             threads=context.threads,
             progress=context.progress,
@@ -178,7 +187,7 @@ def estimate_depth(context: StageContext) -> None:
 
 def fuse_depth(context: StageContext) -> None:
     """One cloud of all the depth maps."""
-    from gypsum.dense import fuse
+    from gypsum.dense import fuse, read_box
     from gypsum.formats.ply import write_cloud
     from gypsum.formats.visibility import visibility_path, write_visibility
 
@@ -187,6 +196,7 @@ def fuse_depth(context: StageContext) -> None:
         views,
         [neighborhood.sources for neighborhood in _neighborhoods(context, views)],
         context.inputs["depth"],
+        box=read_box(context.inputs["depth"]),
         memory=context.memory,
         threads=context.threads,
         progress=context.progress,
@@ -200,17 +210,26 @@ def fuse_depth(context: StageContext) -> None:
 
 def build_surface(context: StageContext) -> None:
     """A surface through the cloud, in full detail."""
+    from gypsum.dense import read_box
     from gypsum.formats.ply import read_cloud, write_mesh
-    from gypsum.surface import SurfaceOptions, reconstruct_surface
+    from gypsum.surface import SurfaceOptions, choose_region, reconstruct_surface
 
+    cloud, views = read_cloud(context.inputs["fusion"] / "cloud.ply"), _views(context)
+    asked = context.settings["box"]
+    # Where all was measured, the whole cloud tells better than the photos alone.
+    box = read_box(context.inputs["depth"]) or choose_region(cloud, () if asked == "off" else views)
     mesh = reconstruct_surface(
-        read_cloud(context.inputs["fusion"] / "cloud.ply"),
-        _views(context),
+        cloud,
+        views,
         SurfaceOptions(watertight=context.settings["watertight"]),
+        box,
         threads=context.threads,
         progress=context.progress,
     )
     write_mesh(context.folder / "mesh.ply", mesh)
+    how = {"auto": "automatic", "off": "everything"}.get(str(asked), "given")
+    low, high = box.bounds
+    context.facts["box"] = {"how": how, "low": low.tolist(), "high": high.tolist()}
     context.facts["faces"] = len(mesh.faces)
 
 
@@ -262,6 +281,7 @@ def paint_texture(context: StageContext) -> None:
         _views(context),
         context.settings["texture"],
         most_textures=context.settings["textures"],
+        spare=context.settings["texture_spare"],
         smoothing=context.settings["texture_smoothing"],
         detail=read_mesh(_full_mesh(context)) if context.settings["normal_map"] else None,
         pbr=context.settings["pbr"],
@@ -325,6 +345,25 @@ def _neighborhoods(context: StageContext, views: Sequence[View]) -> list[Neighbo
 
     model = SparseModel.read(context.inputs["undistort"] / "sparse")
     return choose_neighbors(model, views, context.settings["depth_photos"])
+
+
+def _given_box(context: StageContext) -> Box | None:
+    """The box that was asked for by its corners."""
+    asked = context.settings["box"]
+    if isinstance(asked, str):
+        return None
+    box = Box.between(asked[:3], asked[3:])
+    points = SparseModel.read(context.inputs["undistort"] / "sparse").points
+    if not box.contains(points).any():
+        low, high = (
+            " ".join(f"{value:.3g}" for value in np.quantile(points, share, axis=0))
+            for share in (0.02, 0.98)
+        )
+        raise InputError(
+            f"Nothing of the scan lies in the box given with --box; most of it lies between {low} "
+            f"and {high}."
+        )
+    return box
 
 
 def _previews(context: StageContext) -> Path | None:
@@ -420,8 +459,8 @@ PHOTO_SCAN = Pipeline(
             f"{_HERE}:estimate_depth",
             "dense",
             needs=("undistort",),
-            settings=("depth_side", "depth_photos", "device"),
-            version=2,
+            settings=("depth_side", "depth_photos", "device", "box"),
+            version=3,
             cost=400,
         ),
         Stage(
@@ -432,7 +471,7 @@ PHOTO_SCAN = Pipeline(
             needs=("undistort", "depth"),
             settings=("depth_photos",),
             publishes=("cloud.ply",),
-            version=3,
+            version=4,
             cost=15,
         ),
         Stage(
@@ -440,9 +479,9 @@ PHOTO_SCAN = Pipeline(
             "Laying a surface through the points",
             f"{_HERE}:build_surface",
             "surface",
-            needs=("undistort", "fusion"),
-            settings=("watertight",),
-            version=2,
+            needs=("undistort", "depth", "fusion"),
+            settings=("watertight", "box"),
+            version=3,
             cost=80,
         ),
         Stage(
@@ -472,8 +511,10 @@ PHOTO_SCAN = Pipeline(
             f"{_HERE}:paint_texture",
             "texture",
             needs=("undistort", "surface", "refine", "simplify"),
-            settings=("texture", "textures", "texture_smoothing", "normal_map", "pbr"),
-            version=3,
+            settings=(
+                "texture", "texture_spare", "textures", "texture_smoothing", "normal_map", "pbr",
+            ),
+            version=4,
             cost=50,
         ),
         Stage(

@@ -13,7 +13,15 @@ import numpy as np
 
 from gypsum._version import __version__
 from gypsum.report.coverage import find_coverage
-from gypsum.report.schema import Calibration, Cameras, Frame, Machine, RegisteredPhoto, Surface
+from gypsum.report.schema import (
+    Calibration,
+    Cameras,
+    Frame,
+    KeptBox,
+    Machine,
+    RegisteredPhoto,
+    Surface,
+)
 from gypsum.scene import Mesh, Photo, SparseModel
 
 _LIBRARIES = (
@@ -83,8 +91,10 @@ def _describe_photo(
     )
 
 
-def describe_surface(mesh: Mesh, metric: bool = False) -> Surface:
-    """Counts and extent of the final mesh."""
+def describe_surface(
+    mesh: Mesh, metric: bool = False, box: Mapping[str, Any] | None = None
+) -> Surface:
+    """Counts and extent of the final mesh, and the box from the facts of the surface's stage."""
     used = mesh.vertices[np.unique(mesh.faces)]
     extent = np.ptp(used, axis=0) if len(used) else np.zeros(3)
     return Surface(
@@ -92,6 +102,7 @@ def describe_surface(mesh: Mesh, metric: bool = False) -> Surface:
         faces=len(mesh.faces),
         size=(float(extent[0]), float(extent[1]), float(extent[2])),
         metric=metric,
+        box=None if box is None else KeptBox(**box),
     )
 
 

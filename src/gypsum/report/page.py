@@ -177,6 +177,7 @@ def _frame(data: ReportData) -> Markup:
             class_="do",
         )
         notes.append(how)
+    notes.append(_box(data))
     if not frame.measures:
         return _section("Size and up", *notes)
     rows = [
@@ -192,6 +193,21 @@ def _frame(data: ReportData) -> Markup:
     ]
     head = ("Length", "Given, mm", "In the model, mm", "Difference", "Photos", "Used")
     return _section("Size and up", *notes, _table(head, rows, numbers=5))
+
+
+def _box(data: ReportData) -> Markup:
+    """Which part of the world was kept, in the words of the option that would choose another."""
+    if data.surface is None or data.surface.box is None:
+        return Markup()
+    box = data.surface.box
+    how = {"automatic": "chosen automatically", "given": "as asked for"}.get(box.how, "everything")
+    corners = " ".join(f"{value:.4g}" for value in (*box.low, *box.high))
+    return element(
+        "p",
+        f"The model was sought in this box ({how}); other corners keep more or less of it: ",
+        element("code", f"--box {corners}"),
+        ".",
+    )
 
 
 def _sentence(text: str) -> str:

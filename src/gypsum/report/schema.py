@@ -124,6 +124,14 @@ class Dense(_Part):
     points: int = Field(description="Points of the dense cloud.")
 
 
+class KeptBox(_Part):
+    """The part of the world that was kept."""
+
+    how: str = Field(description="automatic, given (by --box), or everything.")
+    low: tuple[float, float, float] = Field(description="Lowest corner, in the model's frame.")
+    high: tuple[float, float, float] = Field(description="Highest corner, in the model's frame.")
+
+
 class Surface(_Part):
     """The final mesh."""
 
@@ -135,6 +143,7 @@ class Surface(_Part):
     metric: bool = Field(
         False, description="Whether the unit is the metre; else the scale is unknown."
     )
+    box: KeptBox | None = Field(None, description="Where the surface was sought.")
 
 
 class Texture(_Part):

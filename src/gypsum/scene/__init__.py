@@ -1,13 +1,17 @@
 """The nouns: what stages take and give."""
 
+from gypsum.scene.box import Box
 from gypsum.scene.capture import Capture, PhotoFile, SkippedPhoto
 from gypsum.scene.cloud import PointCloud, ViewLists
 from gypsum.scene.mesh import Material, Mesh, TexturedMesh
 from gypsum.scene.progress import Progress, no_progress
 from gypsum.scene.sparse import Camera, Photo, SparseModel
+from gypsum.scene.splats import SH_C0, Splats
 from gypsum.scene.view import View
 
 __all__ = [
+    "SH_C0",
+    "Box",
     "Camera",
     "Capture",
     "Material",
@@ -18,6 +22,7 @@ __all__ = [
     "Progress",
     "SkippedPhoto",
     "SparseModel",
+    "Splats",
     "TexturedMesh",
     "View",
     "ViewLists",

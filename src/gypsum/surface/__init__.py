@@ -2,15 +2,15 @@
 
 from gypsum.surface.reconstruct import SurfaceOptions, reconstruct_surface
 from gypsum.surface.refinement import RefineOptions, refine
-from gypsum.surface.region import Region, choose_region
+from gypsum.surface.region import choose_region, subject_box
 from gypsum.surface.simplification import simplify
 
 __all__ = [
     "RefineOptions",
-    "Region",
     "SurfaceOptions",
     "choose_region",
     "reconstruct_surface",
     "refine",
     "simplify",
+    "subject_box",
 ]

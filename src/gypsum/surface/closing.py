@@ -4,6 +4,8 @@ A table top, a wall or a statue without its underside is an open sheet. Its larg
 straight walls down to a flat base; as oriented points these join the cloud, and Poisson
 reconstruction makes one surface of all that cannot cut through itself. Smaller openings it closes
 as it does anyway.
+
+An object cut out by masks lacks the spot where it stood: that opening's base is flush with its rim.
 """
 
 from __future__ import annotations
@@ -30,6 +32,8 @@ LARGE_OPENING = 0.02
 LEVEL = 0.766
 #: The base lies this share of the surface's diagonal below its lowest point: a print needs a floor.
 FLOOR = 0.01
+#: Share of a rim that may lie below a base flush with it: the rim is as ragged as the points there.
+BELOW_FLUSH = 0.1
 #: Share of the vertices that may lie below what counts as the lowest point: strays.
 STRAYS = 0.001
 #: Points of walls and base lie this many cells apart, further where they would be more than MOST.
@@ -43,30 +47,39 @@ REPAIRS = 5
 PARTED = 0.01
 
 
-def with_base(cloud: PointCloud, sheet: Mesh, cell: float) -> PointCloud:
-    """The cloud with walls and bases for the large openings of the sheet that runs through it.
+def base_points(sheet: Mesh, cell: float, *, stood: bool, closed: bool) -> PointCloud:
+    """Walls and bases for the large openings of a sheet, as grey oriented points.
 
-    ``cell`` is the usual distance between the cloud's points.
+    Args:
+        sheet: the surface.
+        cell: the usual distance between the points that it runs through.
+        stood: the sheet is an object cut out of what it stood on; the base there is flush.
+        closed: also where it did not stand.
     """
     extent = float(np.linalg.norm(np.ptp(sheet.vertices, axis=0)))
     area = float(face_areas(sheet).sum())
-    points, normals = [cloud.points], [cloud.normals]
+    points, normals = [np.empty((0, 3))], [np.empty((0, 3))]
     for loop in border_loops(sheet):
         ring = sheet.vertices[loop].astype(np.float64)
         opening = np.cross(ring, np.roll(ring, -1, axis=0)).sum(axis=0) / 2
         if np.linalg.norm(opening) < LARGE_OPENING * area:
             continue
         down = -opening / np.linalg.norm(opening)
-        if down[2] <= -LEVEL:
-            down = np.array([0.0, 0.0, -1.0])
-        depth = float(np.quantile(sheet.vertices @ down, 1 - STRAYS)) + FLOOR * extent
-        depth = max(depth, float((ring @ down).max()) + FLOOR * extent)
+        below = bool(down[2] <= -LEVEL)
+        if stood and below:
+            depth = float(np.quantile(ring @ down, 1 - BELOW_FLUSH))
+        elif closed:
+            down = np.array([0.0, 0.0, -1.0]) if below else down
+            depth = float(np.quantile(sheet.vertices @ down, 1 - STRAYS)) + FLOOR * extent
+            depth = max(depth, float((ring @ down).max()) + FLOOR * extent)
+        else:
+            continue
         for made, facing in (_wall(ring, down, depth, cell), _floor(ring, down, depth, cell)):
-            points.append(made.astype(np.float32))
-            normals.append(facing.astype(np.float32))
-    placed = np.concatenate(points)
-    grey = np.full((len(placed) - len(cloud), 3), 128, np.uint8)
-    return PointCloud(placed, np.concatenate(normals), np.concatenate([cloud.colors, grey]))
+            points.append(made)
+            normals.append(facing)
+    placed = np.concatenate(points).astype(np.float32)
+    grey = np.full((len(placed), 3), 128, np.uint8)
+    return PointCloud(placed, np.concatenate(normals).astype(np.float32), grey)
 
 
 def border_loops(mesh: Mesh) -> list[Int64]:

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from gypsum.errors import ReconstructionError
-from gypsum.scene import Mesh, PointCloud, Progress, View, no_progress
-from gypsum.surface.closing import solid, with_base
+from gypsum.scene import Box, Mesh, PointCloud, Progress, View, no_progress
+from gypsum.surface.closing import SPACING, base_points, solid
 from gypsum.surface.poisson import octree_depth, poisson
-from gypsum.surface.region import Region, choose_region
+from gypsum.surface.region import choose_region
 from gypsum.surface.thinning import Samples, merge_flat, thin
 from gypsum.surface.topology import (
     compact,
@@ -22,7 +22,7 @@ from gypsum.surface.topology import (
     without_ears,
     without_small_parts,
 )
-from gypsum.surface.trimming import trim
+from gypsum.surface.trimming import outside_masks, trim
 
 #: Fewer points than this carry no surface.
 FEWEST_POINTS = 100
@@ -49,7 +49,7 @@ def reconstruct_surface(
     cloud: PointCloud,
     views: Sequence[View],
     options: SurfaceOptions = SurfaceOptions(),
-    region: Region | None = None,
+    box: Box | None = None,
     threads: int = 0,
     progress: Progress = no_progress,
 ) -> Mesh:
@@ -59,34 +59,44 @@ def reconstruct_surface(
         cloud: points with normals towards the cameras.
         views: the photos; tell what the capture is about and where there is nothing. May be empty.
         options: how fine and how closed.
-        region: what to reconstruct; ``choose_region`` decides when it is None.
+        box: what to reconstruct; ``choose_region`` decides when it is None.
         threads: 0 is all cores.
         progress: told how far it is.
 
     Returns:
         A manifold mesh in the cloud's frame, counter-clockwise seen from where the photos are;
-        closed when it was asked to be watertight.
+        closed when it was asked to be watertight. Photos with masks leave the object alone, closed
+        where it stood.
     """
     workers = threads if threads > 0 else os.cpu_count() or 1
     progress(0.0, "finding what the photos are about")
-    region = region or choose_region(cloud, views)
+    box = box or choose_region(cloud, views)
     samples, fitted = _samples(
-        cloud.select(region.contains(cloud.points)), options.cells_per_pixel, workers
+        cloud.select(box.contains(cloud.points)), options.cells_per_pixel, workers
     )
     progress(0.1, f"fitting a surface to {len(fitted):,} points")
-    extent = float(np.ptp(fitted.points, axis=0).max())
-    depth = octree_depth(extent, float(np.quantile(samples.cells, 0.05)))
-    # To make a solid, this only has to show where the openings are.
-    mesh = poisson(fitted, depth - options.watertight, options.point_weight)
-    progress(0.3 if options.watertight else 0.8, "removing what no photo shows")
-    mesh = _facing_normals(mesh, samples, workers)
-    mesh = _clean(trim(mesh, samples, views, options.fill_holes * region.diagonal, workers))
-    if options.watertight and len(mesh.faces):
-        progress(0.35, "closing the surface to a solid")
-        based = with_base(fitted, mesh, float(np.median(samples.cells)))
-        mesh = poisson(based, depth, options.point_weight)
-        progress(0.95, "cleaning the surface")
-        mesh = solid(mesh)
+    extent = np.ptp(fitted.points, axis=0)
+    depth = octree_depth(float(extent.max()), float(np.quantile(samples.cells, 0.05)))
+    widest = options.fill_holes * min(box.diagonal, float(np.linalg.norm(extent)))
+    stood = any(view.mask for view in views)
+    rough = stood or options.watertight
+    # Where bases are needed, this only has to show the openings.
+    mesh = poisson(fitted, depth - rough, options.point_weight)
+    progress(0.3 if rough else 0.8, "removing what no photo shows")
+    mesh = _cleaned(mesh, samples, views, widest, workers)
+    if rough and len(mesh.faces):
+        progress(0.35, "closing the surface")
+        cell = float(np.median(samples.cells))
+        base = base_points(mesh, cell, stood=stood, closed=options.watertight)
+        base = base.select(~outside_masks(base.points, views))
+        mesh = poisson(_joined(fitted, base), depth, options.point_weight)
+        progress(0.9, "cleaning the surface")
+        if options.watertight:
+            mesh = solid(mesh)
+        else:
+            wide = np.full(len(base), SPACING * cell, np.float32)
+            based = Samples(_joined(samples.cloud, base), np.append(samples.cells, wide))
+            mesh = _cleaned(mesh, based, views, widest, workers)
     if not len(mesh.faces):
         raise ReconstructionError(
             "No surface is left where photos agree: take more photos that overlap."
@@ -94,6 +104,15 @@ def reconstruct_surface(
     mesh = _colored(mesh, samples, workers)
     progress(1.0, f"surface of {len(mesh.faces):,} faces")
     return mesh
+
+
+def _joined(cloud: PointCloud, other: PointCloud) -> PointCloud:
+    """The points of both, without what only one of them knows."""
+    return PointCloud(
+        np.concatenate([cloud.points, other.points]),
+        np.concatenate([cloud.normals, other.normals]),
+        np.concatenate([cloud.colors, other.colors]),
+    )
 
 
 def _samples(cloud: PointCloud, cells_per_pixel: float, workers: int) -> tuple[Samples, PointCloud]:
@@ -122,7 +141,11 @@ def _facing_normals(mesh: Mesh, samples: Samples, workers: int) -> Mesh:
     return Mesh(mesh.vertices, np.ascontiguousarray(mesh.faces[:, ::-1]), mesh.colors)
 
 
-def _clean(mesh: Mesh) -> Mesh:
+def _cleaned(
+    mesh: Mesh, samples: Samples, views: Sequence[View], widest: float, workers: int
+) -> Mesh:
+    """What of Poisson's closed surface was seen, without crumbs, as a manifold."""
+    mesh = trim(_facing_normals(mesh, samples, workers), samples, views, widest, workers)
     mesh = without_ears(without_small_parts(without_degenerate_faces(mesh)))
     return compact(manifold(mesh))
 

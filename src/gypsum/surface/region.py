@@ -16,13 +16,12 @@ stands on it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gypsum.errors import ReconstructionError
-from gypsum.scene import PointCloud, View
+from gypsum.scene import Box, PointCloud, View
 
 Float64 = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -53,41 +52,33 @@ STANDING_SHARE = 0.02
 #: How much of the plane around that is kept, as a share of its horizontal diagonal; and how much of
 #: what stands on it may lie outside each side of its box, before that is added.
 AROUND, SCATTERED = 0.15, 0.01
+#: A box is set before everything is measured when the photographer clearly walked around something
+#: and rough depths give this many points; they may miss thin ends, so it is this much larger.
+CLEAR_ORBIT, FEWEST_ROUGH, ROUGH_ROOM = 0.8, 2_000, 1.15
 
 
-@dataclass(frozen=True)
-class Region:
-    """A box in the world that stands level: ``axes @ (x - center)`` lies in ± ``half``."""
-
-    center: Float64
-    """(3,) world."""
-    axes: Float64
-    """(3, 3) rows are the box's unit directions; the last is the world's Z."""
-    half: Float64
-    """(3,) half the edge lengths."""
-
-    @property
-    def diagonal(self) -> float:
-        """Length of the space diagonal, world units."""
-        return float(2 * np.linalg.norm(self.half))
-
-    def contains(self, points: NDArray[np.floating]) -> Bools:
-        """(N,) which of the world points (N, 3) lie inside."""
-        inside = np.ones(len(points), bool)
-        for axis, half in zip(self.axes, self.half, strict=True):
-            inside &= np.abs(points @ axis - self.center @ axis) <= half
-        return inside
-
-    def grown(self, factor: float) -> Region:
-        """The box scaled about its centre."""
-        return Region(self.center, self.axes, self.half * factor)
-
-
-def choose_region(cloud: PointCloud, views: Sequence[View], seed: int = 0) -> Region:
+def choose_region(cloud: PointCloud, views: Sequence[View], seed: int = 0) -> Box:
     """The box around what the photos are about; all of the cloud when nothing tells.
 
-    Works on a sample of the cloud, so that it takes a second or two for any size.
+    Where the photos have masks, these have told already. Works on a sample of the cloud, so that it
+    takes a second or two for any size.
     """
+    return _choose(cloud, () if any(view.mask for view in views) else views, seed)[0]
+
+
+def subject_box(cloud: PointCloud, views: Sequence[View], seed: int = 0) -> Box | None:
+    """The same with some room, from a rough cloud, before everything is measured.
+
+    None where the photographer did not clearly walk around something: there, all is wanted.
+    """
+    if len(cloud) < FEWEST_ROUGH:
+        return None
+    box, orbit = _choose(cloud, views, seed)
+    return box.grown(ROUGH_ROOM) if orbit >= CLEAR_ORBIT else None
+
+
+def _choose(cloud: PointCloud, views: Sequence[View], seed: int) -> tuple[Box, float]:
+    """The box, and how far the photographer walked around it: 0 not at all, 1 fully."""
     if not len(cloud):
         raise ReconstructionError(
             "No surface can be made: the point cloud is empty. Take more photos that overlap."
@@ -97,7 +88,7 @@ def choose_region(cloud: PointCloud, views: Sequence[View], seed: int = 0) -> Re
     sample = cloud.select(np.sort(chosen))
     points = sample.points.astype(np.float64)
     weight = np.ones(len(points)) if sample.support is None else sample.support.astype(np.float64)
-    wanted = np.ones(len(points), bool)
+    wanted, orbit = np.ones(len(points), bool), 0.0
     if views:
         framed = _framed(points, views)
         attention = framed.sum(axis=0).astype(np.float64)
@@ -109,7 +100,7 @@ def choose_region(cloud: PointCloud, views: Sequence[View], seed: int = 0) -> Re
         wanted &= attention >= orbit * ORBIT_ATTENTION * np.median(attention[subject])
         if orbit > 0.5:
             wanted &= _around_standing(points, sample.normals, weight, wanted)
-    return _box(points[wanted], weight[wanted])
+    return _box(points[wanted], weight[wanted]), orbit
 
 
 def _around_standing(
@@ -194,7 +185,7 @@ def _orbit(points: Float64, subject: Bools, views: Sequence[View], framed: Bools
     return float(np.clip((ARC_SPREAD - spread) / (ARC_SPREAD - ORBIT_SPREAD), 0, 1))
 
 
-def _box(points: Float64, weight: Float64, trimmed: float = TRIMMED) -> Region:
+def _box(points: Float64, weight: Float64, trimmed: float = TRIMMED) -> Box:
     """The smallest level box around the points, but for a few strays on each side."""
     axes = np.eye(3)
     spread = np.cov(points[:, :2].T) if len(points) > 2 else np.eye(2)
@@ -207,7 +198,7 @@ def _box(points: Float64, weight: Float64, trimmed: float = TRIMMED) -> Region:
         for q in (trimmed, 1 - trimmed)
     )
     half = (high - low) / 2
-    return Region(axes.T @ ((low + high) / 2), axes, half + MARGIN * np.linalg.norm(half))
+    return Box(axes.T @ ((low + high) / 2), axes, half + MARGIN * np.linalg.norm(half))
 
 
 def _weighted_quantile(values: Float64, weight: Float64, q: float) -> float:

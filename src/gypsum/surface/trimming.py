@@ -4,7 +4,8 @@ Poisson reconstruction closes everything: it sews small holes neatly, and blows 
 nobody photographed. Three measurements separate the two. *Support*: the distance of a face to the
 nearest point, in cells of the cloud there. *Depth of the gap*: how far the middle of a connected
 patch without support is from any point; narrow gaps are interpolated well, wide ones are guesses.
-*Free space*: photos that look through a face at points far behind it prove that it isn't there.
+*Free space*: photos that look through a face at points far behind it prove that it isn't there, and
+so do masks in which it lies beside the object.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ SUPPORTED = 2.5
 BEHIND = 6.0
 #: ... in at least this many photos.
 WITNESSES = 2
+#: A face is beside the object when this share of the masks, looked at in this size, leaves it out.
+MOST_OUTSIDE, MASK_SIDE = 0.1, 1000
 #: A patch without support is a bubble when photos look through this share of it.
 SEEN_THROUGH = 0.25
 #: Pixels of the depth pictures that decide on free space measure this many cells.
@@ -57,16 +60,18 @@ def trim(
     np.maximum.at(widest, label, distance[mesh.faces[loose]].max(axis=1))
     filled = widest <= fill_holes
     filled &= ~_open(mesh, loose, label, patches)
-    if views and filled.any():
-        doubtful = np.unique(mesh.faces[loose][filled[label]])
-        witnesses = np.zeros(len(mesh.vertices), np.int32)
-        witnesses[doubtful] = seen_through(mesh.vertices[doubtful], cells[doubtful], samples, views)
-        through = (witnesses >= WITNESSES)[mesh.faces[loose]].mean(axis=1)
-        share = np.bincount(label, through, patches)
-        filled &= share <= SEEN_THROUGH * np.bincount(label, minlength=patches)
-    keep = ~loose
-    keep[np.flatnonzero(loose)[filled[label]]] = True
-    return Mesh(mesh.vertices, mesh.faces[keep], mesh.colors)
+    keep = filled[label]
+    if views and keep.any():
+        doubtful = np.unique(mesh.faces[loose][keep])
+        empty, beside = np.zeros((2, len(mesh.vertices)), bool)
+        empty[doubtful] = seen_through(mesh.vertices[doubtful], cells[doubtful], samples, views)
+        beside[doubtful] = outside_masks(mesh.vertices[doubtful], views)
+        share = np.bincount(label, empty[mesh.faces[loose]].mean(axis=1), patches)
+        keep &= (share <= SEEN_THROUGH * np.bincount(label, minlength=patches))[label]
+        keep &= ~beside[mesh.faces[loose]].any(axis=1)
+    kept = ~loose
+    kept[loose] = keep
+    return Mesh(mesh.vertices, mesh.faces[kept], mesh.colors)
 
 
 def _open(mesh: Mesh, loose: Bools, label: NDArray[np.int32], patches: int) -> Bools:
@@ -79,10 +84,8 @@ def _open(mesh: Mesh, loose: Bools, label: NDArray[np.int32], patches: int) -> B
     return reaching
 
 
-def seen_through(
-    points: Float32, cells: Float32, samples: Samples, views: Sequence[View]
-) -> NDArray[np.int32]:
-    """(N,) how many photos look through each point at samples clearly behind it."""
+def seen_through(points: Float32, cells: Float32, samples: Samples, views: Sequence[View]) -> Bools:
+    """(N,) whether photos look through each point at samples clearly behind it."""
     count = np.zeros(len(points), np.int32)
     cloud = samples.cloud
     for view in views:
@@ -93,7 +96,19 @@ def seen_through(
         pixel, depth, inside = _pixels(small, points)
         deepest = behind[pixel] - depth
         count += inside & np.isfinite(behind[pixel]) & (deepest > BEHIND * cells)
-    return count
+    return np.asarray(count >= WITNESSES)
+
+
+def outside_masks(points: Float32, views: Sequence[View]) -> Bools:
+    """(N,) which points lie beside the object in too many of the photos' masks."""
+    masked, outside = np.zeros((2, len(points)), np.int32)
+    for view in views:
+        mask = view.limited(MASK_SIDE).read_mask()
+        if mask is not None:
+            pixel, _, inside = _pixels(view.limited(MASK_SIDE), points)
+            masked += inside
+            outside += inside & ~maximum_filter(mask, 3).reshape(-1)[pixel]
+    return np.asarray(outside > MOST_OUTSIDE * masked)
 
 
 def _picture_scale(view: View, samples: Samples) -> float:
