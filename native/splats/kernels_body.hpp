@@ -8,7 +8,7 @@
 
 namespace gypsum::splats::GYPSUM_VARIANT {
 
-extern const Kernels kernels{project, project_backward, rasterize, rasterize_backward,
-                             compare, adam,             jitter};
+extern const Kernels kernels{project, project_backward, rasterize, rasterize_backward, compare,
+                             adam};
 
 }  // namespace gypsum::splats::GYPSUM_VARIANT

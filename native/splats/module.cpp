@@ -1,4 +1,4 @@
-// gypsum.native._splats: rendering of 3D Gaussians, its derivative, and the steps of training.
+// gypsum.native._splats: rendering of 3D Gaussians, its derivative, and steps of training.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
@@ -165,11 +165,6 @@ void adam(const MutableRows& rows, const MutableRows& first, const MutableRows& 
                          second.data());
 }
 
-void jitter(const MutableRows& rows, float strength, std::uint64_t seed, int threads) {
-  nb::gil_scoped_release release;
-  kernels(false).jitter(rows.data(), rows.shape(0), strength, seed, cores(threads));
-}
-
 }  // namespace
 }  // namespace gypsum::splats
 
@@ -195,6 +190,4 @@ NB_MODULE(_splats, m) {
         "columns"_a, "step"_a, "beta1"_a = 0.9f, "beta2"_a = 0.999f, "epsilon"_a = 1e-15f,
         "threads"_a = 0, "portable"_a = false,
         "One step of Adam on the rows that were seen.");
-  m.def("jitter", &jitter, "rows"_a, "strength"_a, "seed"_a, "threads"_a = 0,
-        "Random steps of the nearly transparent, within each one's shape.");
 }

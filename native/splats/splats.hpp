@@ -118,8 +118,6 @@ struct Kernels {
                   float* derivative, float* error);
   void (*adam)(const AdamStep&, const float* derivatives, const std::uint8_t* seen,
                std::size_t count, int threads, float* rows, float* first, float* second);
-  // Random steps of the nearly transparent (Kheradmand et al. 2024), within each one's shape.
-  void (*jitter)(float* rows, std::size_t count, float strength, std::uint64_t seed, int threads);
 };
 
 namespace portable {

@@ -239,21 +239,3 @@ def test_adam_is_adam_on_what_was_seen() -> None:
         size = (first / (1 - 0.9**step)) / (np.sqrt(second / (1 - 0.999**step)) + 1e-15)
         expected[on] -= (rates * size)[on]
     np.testing.assert_allclose(rows, expected, rtol=1e-4, atol=1e-5)
-
-
-def test_jitter_moves_only_the_transparent_and_within_their_shape() -> None:
-    rows = twin.random_rows(4000)
-    rows[:, :3] = 0
-    rows[:, 3:6] = np.log((0.5, 0.05, 0.05))
-    rows[:, 6:10] = (1, 0, 0, 0)
-    rows[:, 10] = -9
-    rows[2000:, 10] = 1
-    again = rows.copy()
-    _splats.jitter(rows, 1.0, 7, 2)
-    _splats.jitter(again, 1.0, 7, 1)
-    np.testing.assert_array_equal(rows, again)
-    assert not rows[2000:, :3].any()
-    gate = 1 / (1 + np.exp(100 * (1 / (1 + np.exp(9)) - 0.005)))
-    deviations = rows[:2000, :3].std(0)
-    np.testing.assert_allclose(deviations, gate * np.array([0.25, 0.0025, 0.0025]), rtol=0.08)
-    assert np.abs(rows[:2000, :3].mean(0)).max() < 0.02
