@@ -56,21 +56,26 @@ auto draw_depth(const In<float, Rows2>& pixels, const In<float, Rows1>& depth,
 auto score_faces(const In<std::uint8_t, Picture>& photo, const In<float, Plane>& surface,
                  const In<float, Rows2>& pixels, const In<float, Rows1>& depth,
                  const In<std::int32_t, Rows3>& faces, const In<float, Rows1>& cosines,
-                 float slack, int rim, int threads) {
+                 const std::optional<In<std::uint8_t, Plane>>& usable, float slack, int rim,
+                 int threads) {
   require(photo.shape(0) == surface.shape(0) && photo.shape(1) == surface.shape(1),
           "photo and surface must have equal size");
+  require(!usable || (usable->shape(0) == photo.shape(0) && usable->shape(1) == photo.shape(1)),
+          "photo and mask must have equal size");
   require(cosines.shape(0) == faces.shape(0), "one cosine for each face");
   require(rim >= 1, "rim is at least 1 pixel");
   auto score = make<float>({faces.shape(0)});
   auto color = make<float>({faces.shape(0), 3});
+  auto beside = make<bool>({faces.shape(0)});
   {
     nb::gil_scoped_release release;
-    const tx::Photo view{photo.data(), surface.data(), static_cast<int>(photo.shape(1)),
-                         static_cast<int>(photo.shape(0))};
+    const tx::Photo view{photo.data(), surface.data(), usable ? usable->data() : nullptr,
+                         static_cast<int>(photo.shape(1)), static_cast<int>(photo.shape(0))};
     tx::score_faces(view, pixels.data(), depth.data(), faces.data(), cosines.data(),
-                    faces.shape(0), {slack, rim}, threads, score.data(), color.data());
+                    faces.shape(0), {slack, rim}, threads, score.data(), color.data(),
+                    reinterpret_cast<std::uint8_t*>(beside.data()));
   }
-  return std::make_tuple(score, color);
+  return std::make_tuple(score, color, beside);
 }
 
 auto find_outliers(const In<std::int64_t, Rows1>& first, const In<std::int32_t, Rows1>& views,
@@ -307,7 +312,8 @@ NB_MODULE(_texture, module) {
   module.def("draw_depth", &draw_depth, arg("pixels"), arg("depth"), arg("faces"), arg("width"),
              arg("height"), arg("threads"));
   module.def("score_faces", &score_faces, arg("photo"), arg("surface"), arg("pixels"),
-             arg("depth"), arg("faces"), arg("cosines"), arg("slack"), arg("rim"), arg("threads"));
+             arg("depth"), arg("faces"), arg("cosines"), arg("usable").none(), arg("slack"),
+             arg("rim"), arg("threads"));
   module.def("find_outliers", &find_outliers, arg("first"), arg("views"), arg("colors"),
              arg("edges"), arg("threads"));
   module.def("label_faces", &label_faces, arg("first"), arg("labels"), arg("costs"), arg("edges"),

@@ -28,6 +28,7 @@ void draw_depth(const float* pixels, const float* depth, const std::int32_t* fac
 struct Photo {
   const std::uint8_t* rgb;  // (height, width, 3) sRGB
   const float* surface;     // (height, width) what draw_depth gave
+  const std::uint8_t* usable;  // (height, width) 2 on the object, 1 at its rim, 0 elsewhere, or null
   int width, height;
 };
 
@@ -37,12 +38,15 @@ struct ScoreOptions {
 };
 
 // How well one photo shows each face: 0 not at all, else the gradient magnitude summed over the
-// face's pixels, weighted by the angle; weak candidates (grazing, close behind an edge, half
-// hidden) are scaled down by kWeak. `color` is the mean linear colour.
+// face's pixels, weighted by the angle. Weak candidates (grazing, close to an edge, half hidden) are
+// scaled down by kWeak, and their gradients don't count: those may be the edge's own. A face that
+// reaches over a pixel beside the object is not shown. `color` is the mean linear colour;
+// `beside` is 1 where an edge is close or the face half hidden.
 inline constexpr float kWeak = 1e-4f;
 void score_faces(const Photo& photo, const float* pixels, const float* depth,
                  const std::int32_t* faces, const float* cosines, std::size_t face_count,
-                 const ScoreOptions& options, int threads, float* score, float* color);
+                 const ScoreOptions& options, int threads, float* score, float* color,
+                 std::uint8_t* beside);
 
 // --- consistency.cpp --------------------------------------------------------------------------
 

@@ -98,11 +98,13 @@ float depth_slope(const Barycentric& map, const float* z) {
 
 struct Sums {
   double gradient = 0, count = 0, clipped = 0;
+  std::uint8_t usable = 2;  // the least of all pixels
   double color[3] = {0, 0, 0};
 
   void add(const Photo& photo, const std::vector<float>& slope, int x, int y) {
     const std::size_t at = static_cast<std::size_t>(y) * photo.width + x;
     const std::uint8_t* rgb = photo.rgb + 3 * at;
+    if (photo.usable != nullptr) usable = std::min(usable, photo.usable[at]);
     gradient += slope[at];
     count += 1;
     if (std::max({rgb[0], rgb[1], rgb[2]}) >= kClipped) clipped += 1;
@@ -120,7 +122,7 @@ Sums sum_pixels(const Photo& photo, const std::vector<float>& slope, const Baryc
     }
   }
   if (sums.count >= kFewPixels) return sums;
-  sums = Sums();
+  sums = Sums{.usable = sums.usable};
   constexpr float kSpots[4][3] = {
       {1 / 3.f, 1 / 3.f, 1 / 3.f}, {.6f, .2f, .2f}, {.2f, .6f, .2f}, {.2f, .2f, .6f}};
   for (const auto& w : kSpots) {
@@ -132,7 +134,8 @@ Sums sum_pixels(const Photo& photo, const std::vector<float>& slope, const Baryc
   return sums;
 }
 
-// 0 when too much is hidden, kWeak when something is or an edge is close, else 1.
+// 0 when too much is hidden, 1 when nothing is and no edge is close, else up to kWeak, the more the
+// larger the part that is clear.
 float sight(const DepthTest& test, const float* const corners[3], const float* z) {
   constexpr float kSpots[7][3] = {{1 / 3.f, 1 / 3.f, 1 / 3.f}, {.9f, .05f, .05f},
                                   {.05f, .9f, .05f},           {.05f, .05f, .9f},
@@ -151,7 +154,7 @@ float sight(const DepthTest& test, const float* const corners[3], const float* z
     near += seen == Sight::near_edge;
   }
   if (hidden > 3) return 0;
-  return hidden + near > 0 ? kWeak : 1;
+  return hidden + near > 0 ? kWeak * static_cast<float>(8 - hidden - near) / 8 : 1;
 }
 
 }  // namespace
@@ -198,7 +201,8 @@ void draw_depth(const float* pixels, const float* depth, const std::int32_t* fac
 
 void score_faces(const Photo& photo, const float* pixels, const float* depth,
                  const std::int32_t* faces, const float* cosines, std::size_t face_count,
-                 const ScoreOptions& options, int threads, float* score, float* color) {
+                 const ScoreOptions& options, int threads, float* score, float* color,
+                 std::uint8_t* beside) {
   const std::vector<float> slope = gradient(photo, threads);
   const float right = photo.width - 1.0f, bottom = photo.height - 1.0f;
 #pragma omp parallel for schedule(dynamic, 1024) num_threads(threads)
@@ -218,12 +222,16 @@ void score_faces(const Photo& photo, const float* pixels, const float* depth,
     const float z[3] = {depth[face[0]], depth[face[1]], depth[face[2]]};
     float factor = sight(DepthTest(photo, options, depth_slope(map, z)), corners, z);
     if (factor == 0) continue;
-    if (cosines[f] < kStrictCosine) factor = kWeak;
     const Sums sums = sum_pixels(photo, slope, map, corners[0], corners[1], corners[2]);
+    if (sums.usable == 0) continue;
+    if (sums.usable == 1) factor = std::min(factor, kWeak);
+    beside[f] = factor < 1;
+    if (cosines[f] < kStrictCosine) factor = std::min(factor, kWeak);
+    const double sharpness = factor < 1 ? 0 : sums.gradient / sums.count;
     const double area = -0.5 * map.area2;
     const double clear = 1 - sums.clipped / sums.count;
     const double angle = std::min(1.0, 2.0 * cosines[f]);
-    score[f] = static_cast<float>(factor * area * (sums.gradient / sums.count + kFlatGradient) *
+    score[f] = static_cast<float>(factor * area * (sharpness + kFlatGradient) *
                                   angle * (0.05 + 0.95 * clear * clear));
     for (int c = 0; c < 3; ++c) color[3 * f + c] = static_cast<float>(sums.color[c] / sums.count);
   }

@@ -78,7 +78,7 @@ def test_facts_tell_what_was_done(baked: tuple[TexturedMesh, TextureFacts]) -> N
     assert facts.unseen_faces > 0
     assert facts.photos_given == 13
     assert 4 <= facts.photos_used <= 13
-    assert 0 < facts.texels_per_pixel <= 3
+    assert facts.texels_per_pixel > 0
     assert facts.exposure_range < 0.1
     assert set(facts.as_dict()["seconds"]) >= {"visibility", "labelling", "painting"}
 
@@ -225,7 +225,7 @@ def test_unseen_parts_take_colours_from_nearby(tmp_path: Path) -> None:
     for view in views:
         shoot(view, mesh, halves)
     textured, facts = bake_texture(mesh, views, 512, threads=2)
-    assert facts.unseen_faces == len(hidden.faces)
+    assert 0 <= facts.unseen_faces - len(hidden.faces) <= 2  # of corners seen beside outlines only
     spots, weights = random_spots(mesh, 2000, np.random.default_rng(2))
     spots = len(seen.faces) + spots % len(hidden.faces)
     _, shown = surface_colors(textured, spots, weights)
@@ -342,7 +342,61 @@ def test_several_textures_keep_the_photos_resolution(ball: tuple[Mesh, list[View
         assert psnr(shown, waves(points)) > 33
 
 
-def test_the_texture_is_well_used(ball: tuple[Mesh, list[View]]) -> None:
-    _, facts = bake_texture(*ball, 512, threads=2)
-    assert facts.texels_per_pixel < 3
+@pytest.mark.parametrize("size", [512, 2048])
+def test_the_texture_is_well_used(ball: tuple[Mesh, list[View]], size: int) -> None:
+    """Also where it is much larger than what the photos show."""
+    _, facts = bake_texture(*ball, size, threads=2)
+    assert facts.size == size
+    assert facts.atlas_use > 0.67
+
+
+def test_spare_textures_are_no_larger_than_the_photos_need(ball: tuple[Mesh, list[View]]) -> None:
+    textured, facts = bake_texture(*ball, 4096, spare=True, threads=2)
+    assert facts.size == 1024  # the smallest: the photos are small
+    assert atlas_of(textured).shape == (1024, 1024, 3)
+    assert facts.texels_per_pixel > 1.5
     assert facts.atlas_use > 0.68
+    assert decibels(errors(textured, seen_faces(textured))) > 36
+
+
+@pytest.mark.parametrize("smoothing", [False, True])
+def test_nothing_is_painted_from_outside_of_a_mask(
+    ball: tuple[Mesh, list[View]], tmp_path: Path, smoothing: bool
+) -> None:
+    """Photos that are green but for their mask leave no green on the ball."""
+    mesh, views = ball
+    masked = []
+    for view in views:
+        # The mask is smaller than the ball, as if the mesh were too fat.
+        right, down = np.meshgrid(np.arange(view.width), np.arange(view.height))
+        middle = view.project(np.zeros((1, 3)))[0][0]
+        reach = 0.8 * 0.5 * view.K[0, 0] / np.linalg.norm(view.center)
+        mask = np.hypot(right + 0.5 - middle[0], down + 0.5 - middle[1]) < reach
+        picture = np.where(mask[..., None], (200, 60, 60), (0, 255, 0)).astype(np.uint8)
+        name = Path(view.name).stem + ".png"
+        Image.fromarray(picture).save(tmp_path / name)
+        Image.fromarray(np.uint8(255 * mask)).save(tmp_path / f"mask-{name}")
+        masked.append(replace(view, path=tmp_path / name, mask=tmp_path / f"mask-{name}"))
+    textured, facts = bake_texture(mesh, masked, 512, smoothing=smoothing, threads=2)
+    assert 0.3 < facts.coverage < 1
+    off = np.abs(atlas_of(textured).astype(int) - (200, 60, 60)).max(axis=2)
+    assert np.mean(off > 3) < 0.005
+    assert off.max() < 40  # overshoots of the interpolation; outside it would be 195
+
+
+def test_background_beside_a_fat_mesh_is_not_painted(tmp_path: Path) -> None:
+    """A ball that is smaller in the photos than on the mesh, before a white wall."""
+    mesh = sphere(0.5, 60)
+    thin = sphere(0.4955, 60)
+    views = ring(tmp_path, 12, 2.0, 0.0)
+    for view in views:
+        shoot(view, thin, lambda points: np.full((len(points), 3), 0.2))
+        picture = np.array(Image.open(view.path))
+        inside = view.project(thin.vertices)[0]
+        middle, reach = inside.mean(axis=0), np.ptp(inside[:, 0]) / 2
+        right, down = np.meshgrid(np.arange(view.width), np.arange(view.height))
+        wall = np.hypot(right + 0.5 - middle[0], down + 0.5 - middle[1]) > reach
+        picture[wall] = 255
+        Image.fromarray(picture).save(view.path)
+    textured, _ = bake_texture(mesh, views, 512, threads=2)
+    assert np.mean(atlas_of(textured).max(axis=2) > 100) < 0.02  # 0.05 if nothing were left out

@@ -35,17 +35,26 @@ def plain_color(material: Material) -> UInt8:
     return to_srgb(np.array(material.color))
 
 
+def srgb_encoded(linear: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Linear light to sRGB, both 0 to 1 (IEC 61966-2-1); beyond 1 the curve goes on."""
+    power = 1.055 * np.maximum(linear, 0.0031308) ** (1 / 2.4) - 0.055
+    return np.where(linear <= 0.0031308, 12.92 * linear, power)
+
+
+def srgb_decoded(encoded: NDArray[np.floating]) -> NDArray[np.floating]:
+    """sRGB to linear light, both 0 to 1."""
+    power = ((np.maximum(encoded, 0.04045) + 0.055) / 1.055) ** 2.4
+    return np.where(encoded <= 0.04045, encoded / 12.92, power)
+
+
 def to_srgb(linear: NDArray[np.floating]) -> UInt8:
-    """Linear values in [0, 1] as sRGB bytes (IEC 61966-2-1)."""
-    linear = np.clip(linear, 0, 1)
-    encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    return np.asarray(np.rint(encoded * 255), np.uint8)
+    """Linear values in [0, 1] as sRGB bytes."""
+    return np.asarray(np.rint(srgb_encoded(np.clip(linear, 0, 1)) * 255), np.uint8)
 
 
 def to_linear(encoded: UInt8) -> NDArray[np.float32]:
     """sRGB bytes as linear values in [0, 1]."""
-    level = np.arange(256) / 255
-    table = np.where(level <= 0.04045, level / 12.92, ((level + 0.055) / 1.055) ** 2.4)
+    table = srgb_decoded(np.arange(256) / 255)
     return np.asarray(table.astype(np.float32)[encoded])
 
 

@@ -24,10 +24,11 @@ def score_faces(
     depth: Float32,
     faces: Int32,
     cosines: Float32,
+    usable: UInt8 | None,
     slack: float,
     rim: int,
     threads: int,
-) -> tuple[Float32, Float32]: ...
+) -> tuple[Float32, Float32, Bool]: ...
 def find_outliers(
     first: Int64, views: Int32, colors: Float32, edges: Int32, threads: int
 ) -> tuple[Bool, Float32]: ...

@@ -48,6 +48,7 @@ def bake_texture(
     size: int,
     *,
     most_textures: int = 1,
+    spare: bool = False,
     smoothing: bool = False,
     detail: Mesh | None = None,
     pbr: bool = False,
@@ -58,7 +59,8 @@ def bake_texture(
     """Paint ``mesh`` from ``views`` into textures of ``size`` x ``size`` texels.
 
     A mesh and posed photos are all it takes, wherever they are from. There are as many textures as
-    keep the photos' whole resolution, but at most ``most_textures``. With ``smoothing`` several
+    keep the photos' whole resolution, but at most ``most_textures``. With ``spare`` they are made
+    smaller where that still shows all that the photos do. With ``smoothing`` several
     photos are mixed at every place; without, each place shows the one photo that shows it best.
     ``detail``, a finer mesh of the same surface, gives a normal map; ``pbr`` takes the light out of
     the colours and adds ambient occlusion and roughness.
@@ -88,7 +90,7 @@ def bake_texture(
     with clock.part("packing"):
         progress(0.55, "laying out the texture")
         charts = cut_charts(mesh, views, labels, edges)
-        layout = lay_out(charts, size, most_textures, threads)
+        layout = lay_out(charts, size, most_textures, threads, spare)
         _check_memory(mesh, views, size, layout.pages, memory)
         canvas = Canvas.empty(mesh, charts, layout, threads)
     with clock.part("painting"):
@@ -131,11 +133,11 @@ def bake_texture(
     seen = labels != UNSEEN
     world, texels = face_areas(mesh), plane_areas(layout.uvs, charts.corner_faces)
     facts = TextureFacts(
-        size=size,
+        size=layout.size,
         textures=layout.pages,
         smoothing=smoothing,
         coverage=float(world[seen].sum() / max(float(world.sum()), 1e-30)),
-        atlas_use=float(texels.sum() / (layout.pages * size**2)),
+        atlas_use=float(texels.sum() / (layout.pages * layout.size**2)),
         charts=len(charts),
         photos_used=len(used),
         photos_given=len(views),

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from gypsum.formats.colors import srgb_encoded
 from gypsum.scene import Mesh
 from gypsum.texture.candidates import Candidates
-from gypsum.texture.color import encoded
 from gypsum.texture.topology import vertex_average
 
 Float32 = NDArray[np.float32]
@@ -119,7 +119,7 @@ def _looks(
     order = np.argsort(candidates.views, kind="stable")
     views, starts = np.unique(candidates.views[order], return_index=True)
     for view, mine in zip(views, np.split(order, starts[1:]), strict=True):
-        colors = encoded(candidates.colors[mine] * gains[view])
+        colors = srgb_encoded(candidates.colors[mine] * gains[view]).astype(np.float32)
         yield (
             int(view),
             _look(mesh.faces[faces[mine]], quality[mine], colors, around, average),

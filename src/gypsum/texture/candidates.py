@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
+from gypsum.formats.colors import srgb_encoded
 from gypsum.native import _texture
 from gypsum.scene import Mesh, Progress, View
-from gypsum.texture.color import encoded
 from gypsum.texture.photos import stream
 from gypsum.texture.topology import Edges, smooth_face_normals
 
@@ -21,9 +24,16 @@ MOST_CANDIDATES = 20
 RIM = 1 / 640
 """Width of the doubtful rim beside an occluding edge, share of the long side: about what a mesh
 from photos is wrong by."""
+INTERPOLATION = 2
+"""Pixels around a place that its colour is interpolated from."""
 
 DOUBT = 0.1
 """How much a look that differs from the others by one standard deviation loses."""
+
+AROUND = 24
+"""Rings of faces from which the colour of a place is expected that only outlines show."""
+FOREIGN = 0.3
+"""Distance from it, sRGB-encoded colours of range 1, at which a look is the background's."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +48,8 @@ class Candidates:
     """(N,) quality; the scale differs from face to face."""
     colors: NDArray[np.float32]
     """(N, 3) mean colour of the face in the photo, linear light."""
+    beside: NDArray[np.bool_]
+    """(N,) half hidden or close to an outline: a photo may show what is in front or behind."""
 
     @property
     def counts(self) -> NDArray[np.int64]:
@@ -53,7 +65,9 @@ class Candidates:
         """Those chosen by a mask (N,)."""
         counts = np.bincount(self.faces[keep], minlength=len(self.first) - 1)
         first = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-        return Candidates(first, self.views[keep], self.scores[keep], self.colors[keep])
+        return Candidates(
+            first, self.views[keep], self.scores[keep], self.colors[keep], self.beside[keep]
+        )
 
 
 def find_candidates(
@@ -74,28 +88,63 @@ def find_candidates(
         pixels[depth <= 0] = 0
         surface = _texture.draw_depth(pixels, depth, mesh.faces, view.width, view.height, threads)
         rim = max(1, round(RIM * max(view.width, view.height)))
-        scores, colors = _texture.score_faces(
-            picture, surface, pixels, depth, mesh.faces, cosines, slack, rim, threads
+        scores, colors, beside = _texture.score_faces(
+            picture,
+            surface,
+            pixels,
+            depth,
+            mesh.faces,
+            cosines,
+            _usable(view, rim),
+            slack,
+            rim,
+            threads,
         )
         # Scores count pixels: those of a photo that was shrunk stand for more.
         scores *= np.float32(views[number].width / view.width) ** 2
         seen = np.flatnonzero(scores > 0).astype(np.int32)
-        found.append((seen, scores[seen], colors[seen]))
+        found.append(_Shown(seen, scores[seen], colors[seen], beside[seen]))
     return _limited(_sorted(len(mesh.faces), found))
 
 
-def _sorted(
-    faces: int,
-    found: Sequence[tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]],
-) -> Candidates:
+def _usable(view: View, rim: int) -> NDArray[np.uint8] | None:
+    """(H, W) 2 well inside a photo's mask, 1 at its rim, 0 outside; None: all may be used.
+
+    A mask may be wrong by ``rim`` pixels, and interpolation reaches over two more. What photos
+    show at rims only, a wire perhaps, is painted from there nevertheless.
+    """
+    mask = view.read_mask()
+    if mask is None:
+        return None
+    object_ = mask.astype(np.uint8)
+    # The photo's own border is no rim of the object.
+    inner, within = (
+        cv2.erode(object_, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8), borderValue=1)
+        for reach in (rim + INTERPOLATION, 1)
+    )
+    return np.asarray(inner + within, np.uint8)
+
+
+class _Shown(NamedTuple):
+    """What one photo shows: faces, and of each what ``Candidates`` says."""
+
+    faces: NDArray[np.int32]
+    scores: NDArray[np.float32]
+    colors: NDArray[np.float32]
+    beside: NDArray[np.bool_]
+
+
+def _sorted(faces: int, found: Sequence[_Shown]) -> Candidates:
     """Per-view lists turned into per-face lists."""
-    face = np.concatenate([seen for seen, _, _ in found])
-    view = np.repeat(np.arange(len(found), dtype=np.int32), [len(seen) for seen, _, _ in found])
+    face = np.concatenate([shown.faces for shown in found])
+    lengths = [len(shown.faces) for shown in found]
+    view = np.repeat(np.arange(len(found), dtype=np.int32), lengths)
     order = np.argsort(face, kind="stable")
     first = np.concatenate([[0], np.cumsum(np.bincount(face, minlength=faces))]).astype(np.int64)
-    scores = np.concatenate([score for _, score, _ in found])
-    colors = np.concatenate([color for _, _, color in found])
-    return Candidates(first, view[order], scores[order], colors[order])
+    scores = np.concatenate([shown.scores for shown in found])
+    colors = np.concatenate([shown.colors for shown in found])
+    beside = np.concatenate([shown.beside for shown in found])
+    return Candidates(first, view[order], scores[order], colors[order], beside[order])
 
 
 def _limited(candidates: Candidates) -> Candidates:
@@ -117,7 +166,7 @@ def reject_intruders(
     with rejected regions that grow over what is doubtful beside them. A face keeps its photos when
     all of them would go.
     """
-    even = encoded(candidates.colors * gains[candidates.views])
+    even = srgb_encoded(candidates.colors * gains[candidates.views]).astype(np.float32)
     rejected, doubt = _texture.find_outliers(
         candidates.first, candidates.views, even, edges.faces, threads
     )
@@ -126,4 +175,34 @@ def reject_intruders(
     faces = candidates.faces
     lost = np.bincount(faces[~rejected], minlength=len(candidates.counts)) == 0
     keep = ~rejected | lost[faces]
+    keep &= ~_foreign(candidates, even, keep, edges)
     return replace(candidates, scores=scores.astype(np.float32)).select(keep), int((~keep).sum())
+
+
+def _foreign(
+    candidates: Candidates, even: NDArray[np.float32], keep: NDArray[np.bool_], edges: Edges
+) -> NDArray[np.bool_]:
+    """(N,) looks at faces that photos show beside outlines only, in a colour unlike all around.
+
+    Where the mesh is a little too fat, all such photos show the background, so that they agree.
+    Without them, the face is filled from its surroundings. ``even`` (N, 3) are equalised colours.
+    """
+    faces, count = candidates.faces, len(candidates.counts)
+    sure = keep & ~candidates.beside
+    shown = np.bincount(faces[sure], minlength=count)
+    lonely = (shown == 0) & (np.bincount(faces[keep], minlength=count) > 0)
+    sums = [np.bincount(faces[sure], even[sure, c], count) for c in range(3)]
+    colors = np.stack(sums, axis=1) / np.maximum(shown, 1)[:, None]
+    known = (shown > 0).astype(np.float64)
+    left, right = edges.faces.T
+    ones = np.ones(2 * len(left))
+    near = sparse.coo_array(
+        (ones, (np.concatenate([left, right]), np.concatenate([right, left]))), (count, count)
+    ).tocsr()[lonely]
+    for _ in range(AROUND):
+        total = near @ known
+        mean = (near @ (colors * known[:, None])) / np.maximum(total, 1e-12)[:, None]
+        colors[lonely] = mean
+        known[lonely] = total > 0
+    off = np.linalg.norm(even - colors[faces], axis=1) > FOREIGN
+    return np.asarray(lonely[faces] & (known[faces] > 0) & off)

@@ -11,9 +11,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from gypsum.formats.colors import srgb_encoded
 from gypsum.scene import Mesh
 from gypsum.texture.candidates import Candidates
-from gypsum.texture.color import encoded
 from gypsum.texture.topology import vertex_average
 
 Float64 = NDArray[np.float64]
@@ -128,7 +128,8 @@ def roughness(mesh: Mesh, candidates: Candidates, gains: Float64) -> NDArray[np.
     A matte place looks the same from everywhere; a gleam is seen from few places. No lamp's place
     is known, so this tells shiny from matte parts, not how shiny they are.
     """
-    luma = encoded(candidates.colors * gains[candidates.views]) @ np.array([0.299, 0.587, 0.114])
+    even = srgb_encoded(candidates.colors * gains[candidates.views])
+    luma = even @ np.array([0.299, 0.587, 0.114])
     order = np.lexsort((luma, candidates.faces))
     luma = luma[order]
     first, counts = candidates.first[:-1], candidates.counts

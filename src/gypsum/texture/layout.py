@@ -14,16 +14,19 @@ from gypsum.texture.charts import Charts, plane_areas
 
 FULL = 1.0
 """Texels for each photo pixel, along one side, that keep the photos' whole resolution."""
-FINEST = 3.0
-"""Texels for each photo pixel at most. Up to two keep detail that a viewer's bilinear filter and
-oblique pieces would blur (0.1 dB on rendered test views); the rest would stay empty otherwise."""
+PLENTY = 1.5
+"""Texels for each photo pixel beyond which a texture only gets larger. Up to here they keep detail
+that a viewer's bilinear filter and oblique pieces would blur."""
+SMALLEST_CHOSEN = 1024
+"""Smallest side that is chosen in place of the one asked for."""
 FULLEST = 0.9
 """Square root of the share of the texture that charts may cover at best: the search begins here."""
 USUAL_USE = 0.72
 """Share of the texture that charts usually cover."""
-SHRINK = 0.99
-"""Step of the search for the largest scale that fits."""
-MOST_TRIES = 200
+COARSE_STEP, FINE_STEPS = 0.96, 4
+"""The search for the largest scale that fits: steps down to the first that does, each then divided
+into so many to come as close to the one before as possible."""
+MOST_TRIES = 60
 GRID = 1024
 """Charts are placed on a grid of this many cells across a page."""
 PADDING = 1 / 1024
@@ -56,13 +59,18 @@ class Layout:
         return coordinates.astype(np.float32)
 
 
-def lay_out(charts: Charts, size: int, most_pages: int, threads: int) -> Layout:
-    """Place all charts, as large as they fit but not larger than ``FINEST``.
+def lay_out(
+    charts: Charts, size: int, most_pages: int, threads: int, spare: bool = False
+) -> Layout:
+    """Place all charts, as large as they fit.
 
     There are as many pages as keep the photos' whole resolution, but at most ``most_pages``.
+    With ``spare`` the side is halved while that still gives ``PLENTY`` texels a photo pixel.
     """
     total = float(plane_areas(charts.corners, charts.corner_faces).sum())
-    pages = int(np.clip(np.ceil(total * FULL**2 / (USUAL_USE * size**2)), 1, most_pages))
+    while spare and size >= 2 * SMALLEST_CHOSEN and _expected(total, size // 2) >= PLENTY:
+        size //= 2
+    pages = int(np.clip(np.ceil((FULL / _expected(total, size)) ** 2), 1, most_pages))
     layout = _fit(charts, total, size, pages, threads)
     while layout.scale < FULL and pages < most_pages:
         pages += 1
@@ -70,18 +78,33 @@ def lay_out(charts: Charts, size: int, most_pages: int, threads: int) -> Layout:
     return layout
 
 
+def _expected(total: float, size: int) -> float:
+    """Texels a photo pixel that one page is likely to have room for."""
+    return size * float(np.sqrt(USUAL_USE / max(total, 1e-30)))
+
+
 def _fit(charts: Charts, total: float, size: int, pages: int, threads: int) -> Layout:
     """The largest scale at which the charts fit on some pages."""
     padding = max(1, round(size * PADDING))
-    start = min(FINEST, FULLEST * size * float(np.sqrt(pages / max(total, 1e-30))))
-    scales = [start * SHRINK**step for step in range(MOST_TRIES)]
+    start = FULLEST * size * float(np.sqrt(pages / max(total, 1e-30)))
     # Several scales are tried at once; which one is taken doesn't depend on how many.
     with ThreadPoolExecutor(max_workers=threads) as workers:
-        for some in (scales[i : i + threads] for i in range(0, len(scales), threads)):
-            tried = workers.map(lambda s: _place(charts, s, size, pages, padding), some)
-            for scale, found in zip(some, list(tried), strict=True):
-                if found is not None:
-                    return Layout(size, pages, padding, scale, *found)
+
+        def largest(scales: list[float]) -> tuple[int, Layout] | None:
+            for begin in range(0, len(scales), threads):
+                some = scales[begin : begin + threads]
+                tried = workers.map(lambda s: _place(charts, s, size, pages, padding), some)
+                for number, (scale, found) in enumerate(zip(some, list(tried), strict=True)):
+                    if found is not None:
+                        return begin + number, Layout(size, pages, padding, scale, *found)
+            return None
+
+        first = largest([start * COARSE_STEP**step for step in range(MOST_TRIES)])
+        if first is not None:
+            step, layout = first
+            parts = [(step - part / FINE_STEPS) for part in range(FINE_STEPS - 1, 0, -1)]
+            closer = largest([start * COARSE_STEP**part for part in parts]) if step else None
+            return layout if closer is None else closer[1]
     raise ReconstructionError(
         f"The {len(charts)} pieces of the texture don't fit into {size}x{size} texels; "
         "ask for a larger texture or fewer faces."

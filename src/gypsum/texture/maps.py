@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gypsum.formats.colors import srgb_decoded
 from gypsum.native import _texture
 from gypsum.scene import Mesh
 from gypsum.texture.candidates import Candidates
 from gypsum.texture.canvas import Canvas
-from gypsum.texture.color import linear
 from gypsum.texture.delight import roughness, shading
 from gypsum.texture.labelling import UNSEEN
 from gypsum.texture.tangents import tangent_frames
@@ -67,7 +67,7 @@ def take_light_out(canvas: Canvas, surface: Surface) -> None:
     seen = charts.views[charts.of_corner] != UNSEEN
     if not seen.any():
         return
-    shown = linear(np.clip(canvas.sample(canvas.layout.uvs[seen]), 0, 1))
+    shown = srgb_decoded(np.clip(canvas.sample(canvas.layout.uvs[seen]), 0, 1))
     count = len(mesh.vertices)
     at = charts.vertices[seen]
     sums = np.stack([np.bincount(at, shown[:, c], count) for c in range(3)], axis=1)

@@ -7,16 +7,17 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from gypsum.formats.colors import srgb_decoded, srgb_encoded
 from gypsum.native import _texture
 from gypsum.scene import Progress, View
 from gypsum.texture.blending import Mix, Part
 from gypsum.texture.canvas import Canvas
-from gypsum.texture.color import gain_curves
 from gypsum.texture.labelling import UNSEEN
 from gypsum.texture.photos import stream
 
 MOST_SAMPLES = 8
 """Sub-samples of a texel along one side, when photos are finer than the texture."""
+CURVE_ENTRIES = 4096
 
 
 def paint(
@@ -72,3 +73,15 @@ def _mixed(canvas: Canvas, mix: Mix) -> Iterator[tuple[int, NDArray[np.int64], P
         faces = part.weights[canvas.mesh.faces].any(axis=1)
         chosen = np.unique(charts.of_face[faces]).astype(np.int64)
         yield part.view, chosen[charts.views[chosen] != UNSEEN], part
+
+
+def gain_curves(gains: NDArray[np.floating]) -> NDArray[np.float32]:
+    """(3, 4096) sRGB-encoded colour to itself for linear gains (3,); the atlas may hold > 1.
+
+    Gains act on linear light. What follows, seams and mixing, is in sRGB-encoded colour, where
+    equal steps look equally large: an additive correction in linear light would crush the shadows
+    beside a bright seam.
+    """
+    positions = srgb_decoded(np.linspace(0, 1, CURVE_ENTRIES))
+    curves = srgb_encoded(positions[None, :] * gains[:, None].astype(np.float64))
+    return np.ascontiguousarray(curves, np.float32)
