@@ -284,3 +284,48 @@ def test_every_real_photo_is_read(captures: Path, out: Path, name: str):
     capture = read_capture([folder], out)
     assert names(capture) == given
     assert capture.skipped == ()
+
+
+def test_transparency_is_kept_beside_the_photos(photos: Path, scene: Scene, out: Path):
+    tags = Image.Exif()
+    tags[ExifTags.Base.Orientation] = 6
+    cut = scene(7).convert("RGBA")
+    cut.putalpha(Image.linear_gradient("L").resize(cut.size))
+    cut.save(photos / "cut.png", exif=tags)
+    solid = scene(8).convert("RGBA")
+    solid.save(photos / "solid.png")
+    capture = read_capture([photos], out)
+    assert names(capture)[4:] == ["cut.jpg", "solid.jpg"]
+    assert stored_files(out) >= {"alpha/cut.jpg.png"}
+    assert [path.name for path in (out / "alpha").iterdir()] == ["cut.jpg.png"]
+    with Image.open(out / "alpha" / "cut.jpg.png") as alpha:
+        assert (alpha.mode, alpha.size) == ("L", (240, 320))
+        turned = cut.getchannel("A").transpose(Image.Transpose.ROTATE_270)
+        assert np.array_equal(np.asarray(alpha), np.asarray(turned))
+    (photos / "cut.png").unlink()
+    read_capture([photos], out)
+    assert not (out / "alpha").exists()
+
+
+def test_stitched_pictures_are_refused_by_what_they_say(photos: Path, scene: Scene, out: Path):
+    sphere = b'<x:xmpmeta GPano:ProjectionType="equirectangular"/>'
+    scene(7).save(photos / "sphere.jpg", xmp=sphere)
+    tags = Image.Exif()
+    tags.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.CustomRendered] = 6
+    scene(8).save(photos / "phone.jpg", exif=tags)
+    reason = "is a panorama, which doesn't come from a single viewpoint"
+    assert reasons(read_capture([photos], out)) == {"phone.jpg": reason, "sphere.jpg": reason}
+
+
+def test_lenses_of_a_phone_are_separate_cameras(photos: Path, scene: Scene, out: Path):
+    """0.5x, 1x and 3x in one set, two photos each."""
+    for i, (focal, film) in enumerate(2 * [(1.54, 13), (4.25, 26), (9.0, 77)]):
+        tags = Image.Exif()
+        tags.update({ExifTags.Base.Make: "Apple", ExifTags.Base.Model: "iPhone"})
+        tags.get_ifd(ExifTags.IFD.Exif).update(
+            {ExifTags.Base.FocalLength: focal, ExifTags.Base.FocalLengthIn35mmFilm: film}
+        )
+        scene(10 + i).save(photos / f"p{i}.jpg", exif=tags)
+    found = read_capture([photos], out).photos[4:]
+    assert len({photo.camera for photo in found}) == 3
+    assert [photo.camera for photo in found[:3]] == [photo.camera for photo in found[3:]]

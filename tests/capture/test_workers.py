@@ -1,4 +1,4 @@
-"""Decoding processes: shut in, used again, replaced; whatever happens to them is one photo's fault."""
+"""Decoding processes: shut in, used again, replaced; what ends one is one photo's fault."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from PIL import ExifTags, Image
@@ -86,12 +87,27 @@ class Exif:
 def read_exif(image: Image.Image) -> Exif:
     """The facts of an opened image. Damaged EXIF counts as none: the picture may still be fine."""
     try:
-        tags = image.getexif()
-        main: dict[int, Any] = dict(tags)
-        details: dict[int, Any] = dict(tags.get_ifd(ExifTags.IFD.Exif))
-        place: dict[int, Any] = dict(tags.get_ifd(ExifTags.IFD.GPSInfo))
+        return _facts(image.getexif())
     except Exception:  # Pillow's parser raises anything on hostile bytes.
         return Exif()
+
+
+def read_raw_exif(path: Path) -> Exif:
+    """The facts of a raw photo, which most cameras write as a TIFF that Pillow can't open."""
+    tags = Image.Exif()
+    try:
+        with path.open("rb") as file:
+            tags.load_from_fp(file)
+            return _facts(tags)
+    except Exception:  # As above.
+        return Exif()
+
+
+def _facts(tags: Image.Exif) -> Exif:
+    """What tags tell; raises anything on hostile ones."""
+    main: dict[int, Any] = dict(tags)
+    details: dict[int, Any] = dict(tags.get_ifd(ExifTags.IFD.Exif))
+    place: dict[int, Any] = dict(tags.get_ifd(ExifTags.IFD.GPSInfo))
     base = ExifTags.Base
     return Exif(
         orientation=_orientation(main.get(base.Orientation)),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from PIL import Image
 
 from gypsum.capture.decode import check_size
-from gypsum.capture.exif import Exif, read_exif
+from gypsum.capture.exif import Exif, read_raw_exif
 from gypsum.capture.sources import UnusableError
 
 
@@ -29,13 +30,4 @@ def developed(path: Path, announce: Callable[[int], None]) -> tuple[Image.Image,
             )
     except rawpy.LibRawError as error:
         raise UnusableError("is damaged, or of a camera that LibRaw doesn't know") from error
-    return Image.fromarray(pixels), _tags(path)
-
-
-def _tags(path: Path) -> Exif:
-    """EXIF of raw files that are TIFFs."""
-    try:
-        with Image.open(path, formats=("TIFF",)) as image:
-            return read_exif(image)
-    except Exception:  # Pillow's parser raises anything on what is no TIFF after all.
-        return Exif()
+    return Image.fromarray(pixels), replace(read_raw_exif(path), orientation=1)
