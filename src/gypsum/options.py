@@ -399,6 +399,12 @@ class ConvertOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    format: Names = _option(
+        (),
+        "A format to write into the folder OUT (repeatable): glb, gltf, obj, fbx, usdz, ply, stl "
+        "or xyz.",
+        short="-f",
+    )
     faces: int | None = _option(
         None,
         "Reduce the model to this many triangles; its textures stay as they are.",

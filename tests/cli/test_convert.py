@@ -120,6 +120,33 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+def test_several_outputs_of_one_reading(ball: Path, tmp_path: Path):
+    names = ("a.glb", "a.usdz", "a.stl")
+    done = run(ball, *(tmp_path / n for n in names), "--texture", "1k", "--texture-format", "ktx2")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("\n") == 1
+    for name in names:
+        np.testing.assert_allclose(extent(tmp_path / name), [[0, 1, 2], [2, 3, 4]], atol=0.01)
+    assert b"KHR_texture_basisu" in (tmp_path / "a.glb").read_bytes()
+    both = gypsum.convert(ball, [tmp_path / "b.obj", tmp_path / "b.stl"])
+    assert [file.name for file in both.files] == ["b.obj", "b.mtl", "b_texture.jpg", "b.stl"]
+
+
+def test_folders_of_models(ball: Path, tmp_path: Path):
+    models = tmp_path / "models"
+    gypsum.convert(ball, models, format=("stl", "ply"), texture="1k")
+    assert {path.name for path in models.iterdir()} == {"ball.stl", "ball.ply", "ball_texture.png"}
+    (models / "ball.ply").rename(models / "other.ply")
+    (models / "broken.glb").write_bytes(b"glTF")
+    done = run(models, ball.rename(tmp_path / "third.glb"), tmp_path / "out", "-f", "obj")
+    assert done.returncode == 2
+    assert len(done.stdout.splitlines()) == 3
+    assert "broken.glb" in done.stderr
+    assert done.stderr.strip().endswith("1 of 4 models could not be converted.")
+    made = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {"ball.obj", "other.obj", "third.obj"} <= made
+
+
 def test_the_command_says_what_it_wrote(ball: Path, tmp_path: Path):
     done = run(ball, tmp_path / "ball.usdz", "--faces", 600, "--texture", "1k", "--scale", 2)
     assert done.returncode == 0, done.stderr
@@ -138,6 +165,10 @@ def test_the_command_says_what_it_wrote(ball: Path, tmp_path: Path):
         (["{ball}", "a.usdz", "--texture-format", "webp"], "WebP"),
         (["{ball}", "a.glb", "--scale", "0"], "scale"),
         (["{ball}", "."], "is a folder"),
+        (["{ball}"], "the file to write"),
+        (["{ball}", ".", "--format", "blend"], "no format ends in '.blend'"),
+        (["{ball}", "{ball}", ".", "--format", "obj"], "would become ball.obj"),
+        (["{ball}", "{ball}", "--format", "obj"], "the folder to write into"),
     ],
 )
 def test_mistakes_are_explained_in_one_sentence(

@@ -1,4 +1,4 @@
-"""``gypsum convert``: a model from one format into another."""
+"""``gypsum convert``: models from one format into others."""
 
 from __future__ import annotations
 
@@ -11,42 +11,62 @@ import typer
 from gypsum.cli.display import bar
 from gypsum.cli.parameters import with_options
 from gypsum.cli.reporting import explained
+from gypsum.errors import GypsumError, InputError
 from gypsum.options import ConvertOptions, format_bytes
 
 
 @with_options(ConvertOptions.model_fields)
 def convert(
-    source: Annotated[
-        Path,
+    paths: Annotated[
+        list[Path],
         typer.Argument(
-            metavar="IN",
-            help="The model: OBJ, FBX, GLB, glTF, USD, USDZ, PLY, STL or XYZ.",
-            show_default=False,
-        ),
-    ],
-    target: Annotated[
-        Path,
-        typer.Argument(
-            metavar="OUT",
-            help="The file to write; its suffix chooses the format.",
+            metavar="IN OUT",
+            help="The model (OBJ, FBX, GLB, glTF, USD, USDZ, PLY, STL or XYZ), and one or more "
+            "files to write, whose suffixes choose the formats. With --format: models or folders "
+            "of models, and last the folder to write into.",
             show_default=False,
         ),
     ],
     **options: Any,
 ) -> None:
-    """Convert a model into another format, and reduce, scale or compress it on the way.
+    """Convert models into other formats, and reduce, scale or compress them on the way.
 
     Example: gypsum convert vase.obj vase.glb --faces 20000 --texture 2k
     """
     with explained(lambda: None):
-        from gypsum.pipelines.convert import convert as run
+        from gypsum.options import convert_options
+        from gypsum.pipelines.convert import targets_of
 
-        with bar("Converting") as progress:
-            done = run(source, target, progress=progress, **options)
-        for text in done.warnings:
-            print(f"gypsum: {text}", file=sys.stderr)
-        what = f"{done.triangles:,} triangles" if done.triangles else f"{done.points:,} points"
-        size = " x ".join(f"{side:.4g}" for side in done.size)
-        total = sum(file.stat().st_size for file in done.files)
-        anew = ", textures baked anew" if done.baked else ""
-        print(f"{target}: {what}, {size}, {format_bytes(total)}{anew}")
+        wanted = convert_options(options)
+        if len(paths) < 2:
+            raise InputError("Name the model and the file to write, like vase.obj vase.glb.")
+        last = len(paths) - 1 if wanted.format else 1
+        pairs = targets_of(paths[:last], paths[last:], wanted)
+        failed = [error for pair in pairs if (error := _convert(*pair, options, len(pairs) > 1))]
+        if failed:
+            raise InputError(f"{len(failed)} of {len(pairs)} models could not be converted.")
+
+
+def _convert(
+    source: Path, targets: list[Path], options: dict[str, Any], goes_on: bool
+) -> GypsumError | None:
+    """Convert one model and say so; where others follow, what is wrong with it is only told."""
+    from gypsum.pipelines.convert import convert as run
+
+    try:
+        with bar(f"Converting {source.name}") as progress:
+            done = run(source, targets, progress=progress, **{**options, "format": ()})
+    except GypsumError as error:
+        if not goes_on:
+            raise
+        print(f"gypsum: {error}", file=sys.stderr)
+        return error
+    for text in done.warnings:
+        print(f"gypsum: {text}", file=sys.stderr)
+    what = f"{done.triangles:,} triangles" if done.triangles else f"{done.points:,} points"
+    size = " x ".join(f"{side:.4g}" for side in done.size)
+    total = sum(file.stat().st_size for file in done.files)
+    anew = ", textures baked anew" if done.baked else ""
+    names = ", ".join(map(str, targets))
+    print(f"{names}: {what}, {size}, {format_bytes(total)}{anew}")
+    return None

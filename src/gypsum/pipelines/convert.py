@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from gypsum.errors import InputError
 from gypsum.formats import READABLE, Model, format_of, read_model, write_model
 from gypsum.formats.models import with_materials
 from gypsum.formats.options import Compression, WriteOptions
+from gypsum.formats.texture import widely_read
 from gypsum.options import ConvertOptions, TextureFormat, convert_options
 from gypsum.scene import Mesh, PointCloud, Progress, TexturedMesh, no_progress
 
@@ -29,7 +31,7 @@ class ConvertResult:
     """What was written."""
 
     files: tuple[Path, ...]
-    """The model, then what belongs to it."""
+    """Each model, and after it what belongs to it."""
     triangles: int
     """0 for points."""
     points: int
@@ -44,16 +46,17 @@ class ConvertResult:
 
 def convert(
     source: StrPath,
-    target: StrPath,
+    target: StrPath | Sequence[StrPath],
     *,
     progress: Progress = no_progress,
     **options: Any,
 ) -> ConvertResult:
-    """Convert a model into another format, and reduce, scale or compress it on the way.
+    """Convert a model into other formats, and reduce, scale or compress it on the way.
 
     Args:
         source: an OBJ, FBX, glTF, GLB, USD, USDZ, PLY, STL or XYZ file.
-        target: the file to write; its suffix chooses the format.
+        target: the file to write, or several; their suffixes choose the formats. With ``format``,
+            the folder to write into.
         progress: called with the share that is done and what is being done.
         options: see the signature; ``docs/options.md`` explains each.
 
@@ -61,14 +64,15 @@ def convert(
         InputError: the file or an option can't be used.
         ResourceError: the file can't be written.
     """
-    path, wanted = Path(target), convert_options(options)
-    name = _check(Path(source), path, wanted)
+    wanted = convert_options(options)
+    targets = targets_of([Path(source)], _paths(target), wanted)[0][1]
+    _check(Path(source), targets, wanted)
     warnings: list[str] = []
     progress(0.0, f"reading {Path(source).name}")
     up_axis = None if wanted.up_axis is None else wanted.up_axis.value
     model = read_model(Path(source), up_axis=up_axis, warn=warnings.append)
     baked = False
-    if isinstance(model, TexturedMesh) and name in _SHAPE_ONLY:
+    if isinstance(model, TexturedMesh) and all(format_of(t) in _SHAPE_ONLY for t in targets):
         model = replace(model.mesh, colors=None)
     if wanted.faces is not None:
         progress(0.2, "reducing its triangles")
@@ -76,8 +80,11 @@ def convert(
             Path(source), model, wanted, lambda done, doing="": progress(0.2 + done / 2, doing)
         )
     model = _changed(model, wanted)
-    progress(0.7, f"writing {path.name}")
-    files = write_model(path, model, name, _write_options(wanted))
+    files: list[Path] = []
+    for number, path in enumerate(targets):
+        progress(0.7 + 0.3 * number / len(targets), f"writing {path.name}")
+        name = format_of(path)
+        files += write_model(path, model, name, _write_options(wanted, name))
     progress(1.0, "converted")
     return _result(model, files, wanted, warnings, baked)
 
@@ -97,27 +104,81 @@ def _signature() -> inspect.Signature:
 convert.__signature__ = _signature()  # type: ignore[attr-defined]
 
 
-def _check(source: Path, target: Path, options: ConvertOptions) -> str:
-    """Everything that can be known to be wrong before the work begins; the target's format."""
+def targets_of(
+    sources: Iterable[Path], targets: Sequence[Path], options: ConvertOptions
+) -> list[tuple[Path, list[Path]]]:
+    """What is to be written of each source.
+
+    With ``format`` the only target is a folder, and sources may be folders of models.
+    """
+    if not options.format:
+        return [(source, list(targets)) for source in sources]
+    if len(targets) != 1 or targets[0].is_file():
+        raise InputError(
+            "With --format there is one output, the folder to write into, and it comes last."
+        )
+    pairs = []
+    writer: dict[Path, Path] = {}
+    for source in _models(sources):
+        made = [targets[0] / f"{source.stem}.{name}" for name in dict.fromkeys(options.format)]
+        for path in made:
+            format_of(path)
+            if path in writer:
+                raise InputError(f"Both {writer[path]} and {source} would become {path}.")
+            writer[path] = source
+        pairs.append((source, made))
+    return pairs
+
+
+def _models(sources: Iterable[Path]) -> list[Path]:
+    """Files, and in the place of folders the models in them, by name."""
+    found: list[Path] = []
+    for source in sources:
+        if not source.is_dir():
+            found.append(source)
+            continue
+        inside = [path for path in source.iterdir() if path.suffix.lower() in READABLE]
+        if not inside:
+            raise InputError(f"There is no model in {source}: {', '.join(READABLE)} are read.")
+        found += sorted(path for path in inside if path.is_file())
+    return found
+
+
+def _paths(target: StrPath | Sequence[StrPath]) -> list[Path]:
+    if isinstance(target, str | os.PathLike):
+        return [Path(target)]
+    return [Path(path) for path in target]
+
+
+def _check(source: Path, targets: Sequence[Path], options: ConvertOptions) -> None:
+    """Everything that can be known to be wrong before the work begins."""
+    if source.is_dir():
+        raise InputError(f"{source} is a folder; name a model in it.")
     if source.suffix.lower() not in READABLE:
         raise InputError(f"{source.name} can't be converted: only {', '.join(READABLE)} are read.")
     if not source.is_file():
         raise InputError(f"There is no file {source}.")
-    if target.is_dir():
-        raise InputError(
-            f"{target} is a folder; name the model in it, like {target / 'model.glb'}."
-        )
-    name = format_of(target)
+    if not targets:
+        raise InputError("There is no output; name the file to write, like model.glb.")
+    for target in targets:
+        if target.is_dir():
+            raise InputError(
+                f"{target} is a folder; name the model in it, like {target / 'model.glb'}, or say "
+                "which --format to write."
+            )
+    names = [format_of(target) for target in targets]
     if options.draco and options.meshopt:
         raise InputError("A model is compressed with either --draco or --meshopt, not with both.")
-    if (options.draco or options.meshopt) and name not in _GLTF:
-        raise InputError(f"Only GLB and glTF can be compressed; {target.name} is neither.")
-    if options.texture_format in _OF_GLTF and name not in _GLTF:
+    if any(name in _GLTF for name in names):
+        return
+    # Of several outputs, those that can't have it go without.
+    if options.draco or options.meshopt:
+        raise InputError(f"Only GLB and glTF can be compressed; {targets[0].name} is neither.")
+    if options.texture_format in _OF_GLTF:
         raise InputError(
             f"{_OF_GLTF[options.texture_format]} textures are only for GLB and glTF; choose png or "
-            f"jpeg for {target.name}."
+            f"jpeg for {targets[0].name}."
         )
-    return name
 
 
 def _reduced(
@@ -159,7 +220,9 @@ def _changed(model: Model, options: ConvertOptions) -> Model:
     return centered(model) if options.center else model
 
 
-def _write_options(options: ConvertOptions) -> WriteOptions:
+def _write_options(options: ConvertOptions, name: str) -> WriteOptions:
+    if name not in _GLTF:
+        return WriteOptions(widely_read(options.texture_format))
     compression = Compression.DRACO if options.draco else None
     compression = Compression.MESHOPT if options.meshopt else compression
     return WriteOptions(options.texture_format, compression)
