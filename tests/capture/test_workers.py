@@ -9,10 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from gypsum.capture import limits
-from gypsum.capture.sources import UnusableError
+from gypsum.capture.unusable import UnusableError
 from gypsum.capture.workers import Workers, _environment
+from gypsum.errors import ResourceError
 
 
 def ask(workers: Workers, path: Path, target: Path) -> int:
@@ -108,3 +110,10 @@ for attempt in (
     refused = done.stdout.split("\n").count("refused")
     assert refused >= 5, done.stdout + done.stderr
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["a", "out"]
+
+
+def test_a_disk_that_can_not_be_written_ends_the_run(photos: Path, out: Path) -> None:
+    with Image.open(photos / "1.jpg") as image:
+        image.save(photos / "1.webp")
+    with Workers(out) as workers, pytest.raises(ResourceError, match="can't be stored"):
+        ask(workers, photos / "1.webp", out / "nowhere" / "x")

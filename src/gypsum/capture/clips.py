@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gypsum.capture import limits
-from gypsum.capture.sources import UnusableError
+from gypsum.capture.unusable import UnusableError
 
 UInt8 = NDArray[np.uint8]
 

@@ -16,8 +16,7 @@ from PIL import Image, ImageCms, UnidentifiedImageError
 
 from gypsum.capture import limits
 from gypsum.capture.exif import Exif, read_exif
-from gypsum.capture.sources import UnusableError
-from gypsum.errors import GypsumError
+from gypsum.capture.unusable import StorageError, UnusableError
 
 _FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "HEIF")
 _PHOTO_SPHERE = re.compile(rb"GPano:(ProjectionType|FullPanoWidthPixels)")
@@ -57,7 +56,7 @@ def _explained() -> Iterator[None]:
     """Turns whatever a decoder raises into `UnusableError`."""
     try:
         yield
-    except (UnusableError, GypsumError, MemoryError):
+    except (UnusableError, StorageError, MemoryError):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise UnusableError("has more pixels than any camera makes") from error

@@ -1,20 +1,12 @@
-"""What decoding processes do: photos and clips to upright pictures on disk, and their figures."""
+"""What decoding processes make of photos: upright pictures on disk, and their figures."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
-from gypsum.capture import limits
-from gypsum.capture.choosing import Candidate, choose_frames
-from gypsum.capture.clips import Clip, opened_clip
-from gypsum.capture.container import ColorTags, read_color_tags
 from gypsum.capture.decode import (
     JPEG_QUALITY,
     alpha_of,
@@ -25,19 +17,11 @@ from gypsum.capture.decode import (
     upright_rgb,
 )
 from gypsum.capture.exif import Exif, read_exif
-from gypsum.capture.hdr import to_sdr
 from gypsum.capture.kinds import RAW_SUFFIXES
 from gypsum.capture.measure import WORKING_SIDE, measure
-from gypsum.capture.prepared import Prepared, alpha_path, frame_path
+from gypsum.capture.prepared import Prepared, alpha_path
 from gypsum.capture.raw import developed
-from gypsum.capture.sources import UnusableError
-
-UInt8 = NDArray[np.uint8]
-
-
-class StorageError(Exception):
-    """What was prepared can't be written; the text says why."""
-
+from gypsum.capture.unusable import StorageError
 
 Announce = Callable[[int], None]
 """Called with a photo's pixels before they are decoded."""
@@ -51,7 +35,7 @@ def prepare_photo(path: Path, suffix: str, target: Path, announce: Announce) -> 
     """
     if suffix in RAW_SUFFIXES:
         picture, exif = developed(path, announce)
-        return _stored(picture, exif, target)
+        return stored_anew(picture, exif, target)
     with opened(path) as image:
         exif = read_exif(image)
         check_viewpoint(image, exif)
@@ -60,84 +44,19 @@ def prepare_photo(path: Path, suffix: str, target: Path, announce: Announce) -> 
             size, kind = image.size, image.format
             measures = measure(decode_small(image, WORKING_SIDE))
             return Prepared(*size, exif, measures, ".png" if kind == "PNG" else ".jpg", True)
-        alpha = alpha_of(image)
-        if alpha is not None:
-            alpha.save(alpha_path(target), "PNG")
-        return _stored(upright_rgb(image), exif, target, alpha is not None)
+        return stored_anew(upright_rgb(image), exif, target, alpha_of(image))
 
 
-@dataclass(frozen=True)
-class Frames:
-    """What was taken from a clip."""
-
-    chosen: list[tuple[int, Prepared]]
-    """Numbers in the clip, from 0, in order; see `frame_path` for the pictures."""
-    decoded: int
-    """Frames that could be decoded."""
-    promised: int
-    """Frames by the clip's header; 0 where it doesn't tell."""
-
-
-def prepare_frames(
-    path: Path, target: Path, most: int, threads: int, seen: Callable[[float], None]
-) -> Frames:
-    """Choose at most ``most`` frames of a clip and store them beside ``target``.
-
-    ``seen`` is called after every frame with the share that is done. Raises `UnusableError`.
-    """
-    store = _FrameStore(target, read_color_tags(path))
-    with opened_clip(path, threads) as clip:
-        frames = _reported(clip, seen)
-        chosen, decoded = choose_frames(frames, most, store.add, store.drop)
-    if len(chosen) < limits.CLIP_FRAMES_MIN:
-        for candidate in chosen:
-            store.drop(candidate)
-        raise UnusableError(
-            f"is too short: it has only {decoded} frames"
-            if decoded < limits.CLIP_LENGTH_MIN
-            else "shows no depth: film while you walk around the object, close enough to see detail"
-        )
-    taken = [(frame.number, store.stored[frame.number]) for frame in chosen]
-    return Frames(taken, decoded, clip.expected)
-
-
-def clip_seconds(path: Path) -> float:
-    """How long a clip is by its header, 0 where it doesn't tell. Raises `UnusableError`."""
-    with opened_clip(path) as clip:
-        return clip.seconds
-
-
-def _reported(clip: Clip, seen: Callable[[float], None]) -> Iterator[UInt8]:
-    for number, frame in enumerate(clip.frames, 1):
-        yield frame
-        seen(min(1.0, number / clip.expected) if clip.expected else 0.0)
-
-
-class _FrameStore:
-    """Frames on disk, as ordinary photos."""
-
-    def __init__(self, target: Path, tags: ColorTags) -> None:
-        self._target, self._tags = target, tags
-        self.stored: dict[int, Prepared] = {}
-
-    def add(self, candidate: Candidate, frame: UInt8) -> None:
-        """Store a frame (H, W, 3; blue, green, red)."""
-        picture = cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
-        if self._tags.is_hdr:
-            picture = to_sdr(picture, self._tags)
-        place = frame_path(self._target, candidate.number)
-        self.stored[candidate.number] = _stored(Image.fromarray(picture), Exif(), place)
-
-    def drop(self, candidate: Candidate) -> None:
-        """It is not taken after all."""
-        del self.stored[candidate.number]
-        frame_path(self._target, candidate.number).unlink()
-
-
-def _stored(picture: Image.Image, exif: Exif, target: Path, has_alpha: bool = False) -> Prepared:
+def stored_anew(
+    picture: Image.Image, exif: Exif, target: Path, alpha: Image.Image | None = None
+) -> Prepared:
+    """Put an upright picture at ``target``, its transparency beside it. Raises `StorageError`."""
     try:
         target.unlink(missing_ok=True)  # It may be the user's file, unpacked from a zip.
         picture.save(target, "JPEG", quality=JPEG_QUALITY, subsampling=0)
+        if alpha is not None:
+            alpha.save(alpha_path(target), "PNG")
     except OSError as error:
         raise StorageError(error.strerror or str(error)) from error
+    has_alpha = alpha is not None
     return Prepared(*picture.size, exif, measure(picture), ".jpg", has_alpha=has_alpha)

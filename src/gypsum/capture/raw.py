@@ -10,7 +10,7 @@ from PIL import Image
 
 from gypsum.capture.decode import check_size
 from gypsum.capture.exif import Exif, read_raw_exif
-from gypsum.capture.sources import UnusableError
+from gypsum.capture.unusable import UnusableError
 
 
 def developed(path: Path, announce: Callable[[int], None]) -> tuple[Image.Image, Exif]:

@@ -16,7 +16,8 @@ from gypsum.capture import limits
 from gypsum.capture.measure import repeats
 from gypsum.capture.names import Wish, unique_names
 from gypsum.capture.prepared import Prepared, alpha_path, frame_path, from_json
-from gypsum.capture.sources import FoundPhoto, OpenZips, UnusableError, list_inputs, too_few
+from gypsum.capture.sources import FoundPhoto, OpenZips, list_inputs, too_few
+from gypsum.capture.unusable import UnusableError
 from gypsum.capture.workers import Message, Workers
 from gypsum.errors import InputError, ResourceError
 from gypsum.scene.capture import Capture, PhotoFile, SkippedPhoto

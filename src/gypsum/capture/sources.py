@@ -30,6 +30,7 @@ from gypsum.capture.kinds import (
     can_read_raw,
     starts_like,
 )
+from gypsum.capture.unusable import UnusableError
 from gypsum.errors import InputError
 from gypsum.scene.capture import SkippedPhoto
 from gypsum.workspace.folder import KEY
@@ -41,10 +42,6 @@ _ENCRYPTED = 1
 _COMPANIONS = re.compile("moving part of the Live Photo|raw data of")
 """Reasons that a whole capture may have, a file for each photo."""
 _RAW_ADVICE = "export them as JPEG or TIFF, or install gypsum[raw]"
-
-
-class UnusableError(Exception):
-    """A photo can't be used; the text goes on after its name, like "is empty"."""
 
 
 @dataclass(frozen=True)

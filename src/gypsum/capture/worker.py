@@ -23,14 +23,9 @@ from PIL import Image  # noqa: F401 - before anything that brings a zlib of its 
 
 from gypsum.capture import limits
 from gypsum.capture.confine import confine
-from gypsum.capture.prepare import (
-    StorageError,
-    clip_seconds,
-    prepare_frames,
-    prepare_photo,
-)
+from gypsum.capture.prepare import prepare_photo
 from gypsum.capture.prepared import to_json
-from gypsum.capture.sources import UnusableError
+from gypsum.capture.unusable import StorageError, UnusableError
 
 _PAUSE = 0.2
 """Seconds between two words about a clip's progress."""
@@ -71,9 +66,13 @@ class _Server:
         return to_json(prepare_photo(Path(path), suffix, Path(target), self._announce))
 
     def _do_seconds(self, path: str) -> float:
+        from gypsum.capture.prepare_clips import clip_seconds  # Loading that takes a while.
+
         return clip_seconds(Path(path))
 
     def _do_clip(self, path: str, target: str, most: int, threads: int) -> dict[str, Any]:
+        from gypsum.capture.prepare_clips import prepare_frames  # As above.
+
         def seen(done: float) -> None:
             _allow(limits.WORKER_SECONDS * threads)
             if time.monotonic() - self._spoke > _PAUSE:

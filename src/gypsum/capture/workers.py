@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any
 
 from gypsum.capture import limits
-from gypsum.capture.sources import UnusableError
+from gypsum.capture.unusable import UnusableError
 from gypsum.errors import ResourceError
 
 Message = dict[str, Any]

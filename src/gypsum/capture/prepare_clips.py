@@ -1,0 +1,92 @@
+"""What decoding processes make of clips: some of their frames, stored as photos."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from gypsum.capture import limits
+from gypsum.capture.choosing import Candidate, choose_frames
+from gypsum.capture.clips import Clip, opened_clip
+from gypsum.capture.container import ColorTags, read_color_tags
+from gypsum.capture.exif import Exif
+from gypsum.capture.hdr import to_sdr
+from gypsum.capture.prepare import stored_anew
+from gypsum.capture.prepared import Prepared, frame_path
+from gypsum.capture.unusable import UnusableError
+
+UInt8 = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Frames:
+    """What was taken from a clip."""
+
+    chosen: list[tuple[int, Prepared]]
+    """Numbers in the clip, from 0, in order; see `frame_path` for the pictures."""
+    decoded: int
+    """Frames that could be decoded."""
+    promised: int
+    """Frames by the clip's header; 0 where it doesn't tell."""
+
+
+def prepare_frames(
+    path: Path, target: Path, most: int, threads: int, seen: Callable[[float], None]
+) -> Frames:
+    """Choose at most ``most`` frames of a clip and store them beside ``target``.
+
+    ``seen`` is called after every frame with the share that is done. Raises `UnusableError`.
+    """
+    store = _FrameStore(target, read_color_tags(path))
+    with opened_clip(path, threads) as clip:
+        frames = _reported(clip, seen)
+        chosen, decoded = choose_frames(frames, most, store.add, store.drop)
+    if len(chosen) < limits.CLIP_FRAMES_MIN:
+        for candidate in chosen:
+            store.drop(candidate)
+        raise UnusableError(
+            f"is too short: it has only {decoded} frames"
+            if decoded < limits.CLIP_LENGTH_MIN
+            else "shows no depth: film while you walk around the object, close enough to see detail"
+        )
+    taken = [(frame.number, store.stored[frame.number]) for frame in chosen]
+    return Frames(taken, decoded, clip.expected)
+
+
+def clip_seconds(path: Path) -> float:
+    """How long a clip is by its header, 0 where it doesn't tell. Raises `UnusableError`."""
+    with opened_clip(path) as clip:
+        return clip.seconds
+
+
+def _reported(clip: Clip, seen: Callable[[float], None]) -> Iterator[UInt8]:
+    for number, frame in enumerate(clip.frames, 1):
+        yield frame
+        seen(min(1.0, number / clip.expected) if clip.expected else 0.0)
+
+
+class _FrameStore:
+    """Frames on disk, as ordinary photos."""
+
+    def __init__(self, target: Path, tags: ColorTags) -> None:
+        self._target, self._tags = target, tags
+        self.stored: dict[int, Prepared] = {}
+
+    def add(self, candidate: Candidate, frame: UInt8) -> None:
+        """Store a frame (H, W, 3; blue, green, red)."""
+        picture = cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+        if self._tags.is_hdr:
+            picture = to_sdr(picture, self._tags)
+        place = frame_path(self._target, candidate.number)
+        self.stored[candidate.number] = stored_anew(Image.fromarray(picture), Exif(), place)
+
+    def drop(self, candidate: Candidate) -> None:
+        """It is not taken after all."""
+        del self.stored[candidate.number]
+        frame_path(self._target, candidate.number).unlink()
