@@ -201,9 +201,13 @@ Vec3 Scene::shade(const View& view, const Hit& hit, double x, double y, double s
     const Vec3 away = normal * (2 * dot(normal, towards)) - towards;
     return kChrome * reflected(p, away, footprint);
   }
-  const Material m = hit.id == kTable                    ? table_at(view, p, footprint, x, y, side)
-                     : view.finish == Finish::plain ? Material{kPlaster, 0.05f, 20}
-                                                    : owl_material(p, footprint);
+  if (hit.id != kTable && view.finish == Finish::plain) {
+    // Light comes from all around, as in a tent: shapes hardly show, and nothing else does.
+    const float soft = 0.5f + 0.5f * dot(normal, kWindow);
+    return kPlaster * (Vec3{0.50f, 0.50f, 0.50f} + kWindowLight * (0.03f * soft));
+  }
+  const Material m =
+      hit.id == kTable ? table_at(view, p, footprint, x, y, side) : owl_material(p, footprint);
 
   const float slope = std::max(dot(normal, kWindow), 0.0f) * light.window;
   Vec3 colour = m.albedo * (kWindowLight * slope + light.ambient);

@@ -14,10 +14,12 @@ from gypsum._version import __version__
 from gypsum.errors import GypsumError, InputError, ReconstructionError, ResourceError
 
 if TYPE_CHECKING:
+    from gypsum.pipelines.check import CheckResult, check
     from gypsum.pipelines.convert import ConvertResult, convert
     from gypsum.pipelines.scan import ScanResult, scan
 
 __all__ = [
+    "CheckResult",
     "ConvertResult",
     "GypsumError",
     "InputError",
@@ -25,13 +27,16 @@ __all__ = [
     "ResourceError",
     "ScanResult",
     "__version__",
+    "check",
     "convert",
     "scan",
 ]
 
 _LAZY = {
+    "CheckResult": "gypsum.pipelines.check",
     "ConvertResult": "gypsum.pipelines.convert",
     "ScanResult": "gypsum.pipelines.scan",
+    "check": "gypsum.pipelines.check",
     "convert": "gypsum.pipelines.convert",
     "scan": "gypsum.pipelines.scan",
 }

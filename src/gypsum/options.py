@@ -372,6 +372,21 @@ class CommandOptions(BaseModel):
     )
 
 
+class CheckOptions(BaseModel):
+    """Options of ``gypsum check`` and ``gypsum.check``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    output: Path | None = _option(
+        None,
+        "A contact sheet to write: .html with all figures, or .png or .jpg; photos that something "
+        "is wrong with are marked.",
+        short="-o",
+    )
+    frames: int = ScanOptions.model_fields["frames"]
+    threads: int = ScanOptions.model_fields["threads"]
+
+
 class Fault(StrEnum):
     """Mistakes that a sample capture can be made with."""
 
@@ -494,6 +509,11 @@ def markers_options(values: dict[str, Any]) -> MarkersOptions:
     return _checked(MarkersOptions, values)
 
 
+def check_options(values: dict[str, Any]) -> CheckOptions:
+    """The same for ``gypsum check``."""
+    return _checked(CheckOptions, values)
+
+
 def convert_options(values: dict[str, Any]) -> ConvertOptions:
     """The same for ``gypsum convert``."""
     return _checked(ConvertOptions, values)
@@ -571,6 +591,13 @@ def reference() -> str:
     lines += [
         "",
         "Pixels are along the longer side; smaller photos are taken as they are.",
+        "",
+        "## Check",
+        "",
+        "Options of `gypsum check INPUT...`, the same as of `gypsum.check`; `--json` prints all",
+        "figures as one JSON object. [capturing.md](capturing.md) tells what they mean:",
+        "",
+        *_table(CheckOptions.model_fields),
         "",
         "## Convert",
         "",

@@ -6,6 +6,7 @@ from gypsum.cameras.features import detect_features
 from gypsum.cameras.known import KnownCameras, check_names, read_known_cameras
 from gypsum.cameras.learned import add_learned_matches, check_installed
 from gypsum.cameras.matches import match_features
+from gypsum.cameras.preview import preview_cameras
 from gypsum.cameras.scale import KnownLengths, MarkedPoint, check_lengths, read_points
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "detect_features",
     "estimate_cameras",
     "match_features",
+    "preview_cameras",
     "read_known_cameras",
     "read_points",
 ]

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from gypsum import __version__
+from gypsum.cli.check import check
 from gypsum.cli.convert import convert
 from gypsum.cli.markers import markers
 from gypsum.cli.sample import sample
@@ -22,6 +23,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(scan)
+app.command()(check)
 app.command()(stages)
 app.command()(sample)
 app.command()(convert)

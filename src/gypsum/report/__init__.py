@@ -1,5 +1,6 @@
 """What a scan tells about itself: numbers, pictures, and what to do better next time."""
 
+from gypsum.report.contact import Remark, Sheet, Tile, write_sheet
 from gypsum.report.coverage import draw_coverage, find_coverage
 from gypsum.report.facts import (
     describe_cameras,
@@ -36,12 +37,15 @@ __all__ = [
     "Photos",
     "PreviewFacts",
     "RegisteredPhoto",
+    "Remark",
     "Renderer",
     "ReportData",
     "Shading",
+    "Sheet",
     "StageTiming",
     "Surface",
     "Texture",
+    "Tile",
     "describe_cameras",
     "describe_frame",
     "describe_machine",
@@ -54,4 +58,5 @@ __all__ = [
     "render",
     "write_previews",
     "write_report",
+    "write_sheet",
 ]

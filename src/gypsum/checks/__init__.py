@@ -1,0 +1,27 @@
+"""Whether photos will make a good model, before hours are spent: measured, with the limits named.
+
+``measure_picture`` looks at one photo, ``judge`` at all together.
+"""
+
+from gypsum.checks.judge import (
+    CheckedPhoto,
+    Finding,
+    Judgement,
+    Measure,
+    Severity,
+    judge,
+    photo_findings,
+)
+from gypsum.checks.pictures import PictureMeasures, measure_picture
+
+__all__ = [
+    "CheckedPhoto",
+    "Finding",
+    "Judgement",
+    "Measure",
+    "PictureMeasures",
+    "Severity",
+    "judge",
+    "measure_picture",
+    "photo_findings",
+]
