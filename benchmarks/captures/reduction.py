@@ -1,9 +1,10 @@
-"""How a reduced model looks, against meshoptimizer's texture-aware simplification.
+"""How a reduced model looks: with its texture kept, baked anew, and by meshoptimizer.
 
     python benchmarks/captures/reduction.py MODEL.glb [--node FOLDER]
 
 FOLDER is one in which ``npm install meshoptimizer`` ran. PSNR is of three views, unlit, against the
-whole model; time is the CPU time of the reduction alone.
+whole model; time is the CPU time of the reduction alone. ``gypsum convert`` bakes anew where
+``seams_bind`` says so.
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ from pathlib import Path
 
 import numpy as np
 
-from gypsum.conversion import reduce_faces
+from gypsum.conversion import reduce_faces, seams_bind
 from gypsum.formats import read_model
 from gypsum.formats.corners import split_at_seams
+from gypsum.pipelines.rebake import rebake
 from gypsum.report import Eye, Renderer
 from gypsum.scene import Mesh, TexturedMesh
 
-SHARES = (4, 10, 20, 40)
+SHARES = (4, 10, 20, 40, 100)
 
 NODE = """
 const fs = require('fs'), { MeshoptSimplifier: S } = require('meshoptimizer');
@@ -93,7 +95,7 @@ def reference(model: TexturedMesh, counts: list[int], node: Path) -> None:
 
 
 def show(name: str, faces: int, seconds: float, quality: float) -> None:
-    print(f"{name:<14} {faces:>8,} triangles  {seconds:5.1f} s  {quality:5.1f} dB", flush=True)
+    print(f"{name:<18} {faces:>8,} triangles  {seconds:5.1f} s  {quality:5.1f} dB", flush=True)
 
 
 def main() -> None:
@@ -108,7 +110,12 @@ def main() -> None:
         began = time.process_time()
         reduced = reduce_faces(model, count)
         seconds = time.process_time() - began
-        show("gypsum", len(reduced.mesh.faces), seconds, psnr(reduced, model))
+        bound = ", seams bind" if seams_bind(model, reduced, count) else ""
+        show("kept" + bound, len(reduced.mesh.faces), seconds, psnr(reduced, model))
+        began = time.process_time()
+        baked = rebake(model, count, None)
+        seconds = time.process_time() - began
+        show("baked anew", len(baked.mesh.faces), seconds, psnr(baked, model))
     if options.node is not None:
         reference(model, counts, options.node)
 

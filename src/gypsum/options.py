@@ -422,11 +422,17 @@ class ConvertOptions(BaseModel):
     )
     faces: int | None = _option(
         None,
-        "Reduce the model to this many triangles; its textures stay as they are.",
+        "Reduce the model to this many triangles; its textures are kept, or baked anew where they "
+        "would hold too many.",
         unit="triangles",
         short="-n",
         ge=4,
         le=200_000_000,
+    )
+    normal_map: bool = _option(
+        False,
+        "With --faces: a normal map that shows the shape as it was before. The textures are baked "
+        "anew for it.",
     )
     texture: TextureSize | None = _option(
         None, "Reduce textures to this side; 2k is 2048 pixels. Smaller ones stay as they are."

@@ -113,6 +113,12 @@ def test_a_plain_mesh_is_reduced_freely(ball: Path, tmp_path: Path):
     gypsum.convert(ball, tmp_path / "ball.stl")
     done = gypsum.convert(tmp_path / "ball.stl", tmp_path / "small.obj", faces=200)
     assert done.triangles in (199, 200)
+    assert not done.baked
+    done = gypsum.convert(
+        tmp_path / "ball.stl", tmp_path / "small.glb", faces=200, texture="1k", normal_map=True
+    )
+    assert done.baked
+    assert read_model(tmp_path / "small.glb").materials[0].normal.shape == (1024, 1024, 3)
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -166,6 +172,7 @@ def test_the_command_says_what_it_wrote(ball: Path, tmp_path: Path):
         (["{ball}", "a.glb", "--scale", "0"], "scale"),
         (["{ball}", "."], "is a folder"),
         (["{ball}"], "the file to write"),
+        (["{ball}", "a.glb", "--normal-map"], "--faces"),
         (["{ball}", ".", "--format", "blend"], "no format ends in '.blend'"),
         (["{ball}", "{ball}", ".", "--format", "obj"], "would become ball.obj"),
         (["{ball}", "{ball}", "--format", "obj"], "the folder to write into"),

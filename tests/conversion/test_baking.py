@@ -128,12 +128,14 @@ def test_all_maps_come_along():
     assert np.abs(roughness[:, 0] - base[:, 1]).max() <= 1
 
 
-def test_normal_maps_show_the_old_shape():
-    """A flat old map means the old smooth surface: on a sphere, the direction from the middle."""
+@pytest.mark.parametrize("held", [True, False])
+def test_normal_maps_show_the_old_shape(held: bool):
+    """A flat old map, or none, means the smooth surface: on a sphere, away from the middle."""
     model = in_pieces(sphere(), 512)
     flat = np.full((512, 512, 3), (128, 128, 255), np.uint8)
-    model = replace(model, materials=(replace(model.materials[0], normal=flat),))
-    baked = rebake(model, 300, 1024)
+    if held:
+        model = replace(model, materials=(replace(model.materials[0], normal=flat),))
+    baked = rebake(model, 300, 1024, normal_map=not held)
     frames = frames_of(baked.mesh, baked.uvs, baked.uv_faces)
     triangles = baked.mesh.vertices[baked.mesh.faces]
     faces, weights = draw_on_surface(triangles, 5000)
@@ -160,6 +162,23 @@ def test_materials_without_textures_become_one():
     points, colors = shown(rebake(model, 100, 256))
     for side, material in ((points[:, 0] < -0.1, red), (points[:, 0] > 0.1, blue)):
         assert np.abs(colors[side].astype(int) - to_srgb(np.array(material.color))).max() <= 1
+
+
+def test_a_plain_surface_gets_a_normal_map_alone():
+    mesh = sphere(12)
+    plain = TexturedMesh.of_one(
+        mesh,
+        np.zeros((1, 2), np.float32),
+        np.zeros_like(mesh.faces),
+        Material("m", color=(1, 0, 0)),
+    )
+    (material,) = rebake(plain, 100, 256, normal_map=True).materials
+    assert material.base_color is None
+    assert material.color == (1, 0, 0)
+    assert material.normal.shape == (256, 256, 3)
+    colored = replace(plain, mesh=replace(mesh, colors=shade(mesh.vertices)))
+    points, colors = shown(rebake(colored, 200, 256))
+    assert psnr(colors, shade(points / np.linalg.norm(points, axis=1, keepdims=True))) > 30
 
 
 def test_runs_are_equal():

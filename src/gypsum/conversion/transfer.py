@@ -66,7 +66,7 @@ class Patch:
     color: UInt8
     """(N, 3) sRGB."""
     normal: UInt8 | None
-    """(N, 3) tangent space of the new surface; None where no old material has such a map."""
+    """(N, 3) tangent space of the new surface; None where nobody asked for them."""
     occlusion: UInt8 | None
     """(N,)"""
     roughness: UInt8 | None
@@ -74,11 +74,12 @@ class Patch:
 
 
 def bring_over(
-    old: TexturedMesh, old_frames: Frames, sheet: Sheet, threads: int
+    old: TexturedMesh, old_frames: Frames, sheet: Sheet, normal_map: bool, threads: int
 ) -> Iterator[Patch]:
     """What the old surface shows at every texel of the new one, in bands of texels.
 
     A texel shows the place of the old surface that lies nearest along the new one's smooth normal.
+    There are normals where an old material has them, or for all with ``normal_map``.
     """
     seek = _Seeker(old.mesh, threads)
     painted = np.flatnonzero(sheet.owners.ravel() != -1)
@@ -95,7 +96,7 @@ def bring_over(
         old_face, old_weights = seek(points, frame[2])
         look = _Look(old, old_face, old_weights)
         normal = None
-        if held["normal"]:
+        if held["normal"] or normal_map:
             shown = look.normals(old_frames)
             normal = _encoded(_in_frame(shown, frame))
         yield Patch(

@@ -60,7 +60,7 @@ def assemble(source: Source, pieces: Sequence[Piece]) -> Mesh | TexturedMesh:
         _check(source, piece)
     mesh = _joined(pieces)
     materials = list({id(piece.material): piece.material for piece in pieces}.values())
-    if materials == [PLAIN] or _are_plain(materials):
+    if _are_plain(materials):
         return mesh
     numbers = {id(material): number for number, material in enumerate(materials)}
     uvs, uv_faces = _joined_uvs(pieces)

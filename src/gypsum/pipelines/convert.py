@@ -167,6 +167,8 @@ def _check(source: Path, targets: Sequence[Path], options: ConvertOptions) -> No
                 "which --format to write."
             )
     names = [format_of(target) for target in targets]
+    if options.normal_map and options.faces is None:
+        raise InputError("--normal-map is for fewer triangles: say how many with --faces.")
     if options.draco and options.meshopt:
         raise InputError("A model is compressed with either --draco or --meshopt, not with both.")
     if any(name in _GLTF for name in names):
@@ -193,10 +195,15 @@ def _reduced(
     assert faces is not None
     if isinstance(model, PointCloud):
         raise InputError(f"{source.name} holds points, which have no triangles to reduce.")
+    before = with_materials(model)
+    if len(before.mesh.faces) <= faces:
+        return model, False
+    side = None if options.texture is None else options.texture.pixels
+    if options.normal_map:
+        return rebake(before, faces, side, normal_map=True, progress=progress), True
     if isinstance(model, Mesh) and model.colors is None:
         # Without colours to keep, vertices may go where they fit best.
         return simplify(model, faces), False
-    before = with_materials(model)
     reduced = reduce_faces(before, faces)
     if isinstance(model, Mesh):
         if len(reduced.mesh.faces) > faces:
@@ -204,8 +211,7 @@ def _reduced(
         return reduced.mesh, False
     if not seams_bind(before, reduced, faces):
         return reduced, False
-    side = None if options.texture is None else options.texture.pixels
-    return rebake(model, faces, side, progress), True
+    return rebake(before, faces, side, progress=progress), True
 
 
 def _changed(model: Model, options: ConvertOptions) -> Model:

@@ -35,12 +35,18 @@ _MAPS = ("occlusion", "roughness")
 
 
 def rebake(
-    model: TexturedMesh, faces: int, side: int | None, progress: Progress = no_progress
+    model: TexturedMesh,
+    faces: int,
+    side: int | None,
+    *,
+    normal_map: bool = False,
+    progress: Progress = no_progress,
 ) -> TexturedMesh:
     """The model with ``faces`` triangles, or one less, under textures of ``side`` texels.
 
     Without ``side`` they are as large as the largest of before. There are as many as keep the
-    detail of before, but not more than there were.
+    detail of before, but not more than there were. Maps that a material had come along; with
+    ``normal_map`` there is one of normals in any case, which shows the shape of before.
     """
     threads = len(os.sched_getaffinity(0))
     density, largest = _texel_density(model), _largest_side(model)
@@ -54,12 +60,14 @@ def rebake(
         shrunk = (shrink_textures(material, small) for material in model.materials)
         model = replace(model, materials=tuple(shrunk))
     sheet = _sheet(canvas)
-    pages = _painted(canvas, model, sheet, progress)
-    name = model.materials[0].name
+    pages = _painted(canvas, model, sheet, normal_map, progress)
+    first = model.materials[0]
+    plain = len(model.materials) == 1 and first.base_color is None and model.mesh.colors is None
     materials = tuple(
         Material(
-            name if len(pages) == 1 else f"{name}-{number + 1}",
-            maps["base_color"],
+            first.name if len(pages) == 1 else f"{first.name}-{number + 1}",
+            None if plain else maps["base_color"],
+            first.color,
             normal=maps.get("normal"),
             occlusion=maps.get("occlusion"),
             roughness=maps.get("roughness"),
@@ -140,7 +148,7 @@ def frames_of(mesh: Mesh, uvs: NDArray[np.float32], uv_faces: NDArray[np.int32])
 
 
 def _painted(
-    canvas: Canvas, model: TexturedMesh, sheet: Sheet, progress: Progress
+    canvas: Canvas, model: TexturedMesh, sheet: Sheet, normal_map: bool, progress: Progress
 ) -> list[dict[str, UInt8]]:
     """The textures of each page, by the name of the material's field."""
     old_frames = frames_of(model.mesh, model.uvs, model.uv_faces)
@@ -148,7 +156,7 @@ def _painted(
     others: dict[str, UInt8] = {}
     total = max(int(np.count_nonzero(sheet.owners != -1)), 1)
     done = 0
-    for patch in bring_over(model, old_frames, sheet, canvas.threads):
+    for patch in bring_over(model, old_frames, sheet, normal_map, canvas.threads):
         colors[patch.texels] = _units(patch.color)
         if patch.normal is not None:
             held = others.setdefault("normal", np.zeros((len(colors), 3), np.uint8))
