@@ -174,7 +174,7 @@ def test_matching_continues_where_it_stopped(scene: Ring, tmp_path: Path) -> Non
     capture = capture_of(scene.names, focal=FOCAL)
     write_features(scene, tmp_path / "features")
     match_features(capture, tmp_path / "features", tmp_path / "matches")
-    parts = sorted((tmp_path / "matches" / "matches" / "first").iterdir())
+    parts = sorted((tmp_path / "matches" / "matches" / "near").iterdir())
     stamps = [part.stat().st_mtime_ns for part in parts]
     (tmp_path / "matches" / "database.db").unlink()
     parts[-1].unlink()

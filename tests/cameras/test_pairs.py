@@ -16,6 +16,7 @@ from gypsum.cameras.pairs import (
     RANKS,
     RESERVE,
     SIMILAR,
+    STRIDES,
     aggregate,
     all_pairs,
     likely_pairs,
@@ -99,6 +100,24 @@ def test_neighbours_in_time_are_paired() -> None:
     for k in range(count - 1):
         a, b = place[k], place[k + 1]
         assert (min(a, b), max(a, b)) in pairs
+
+
+def test_frames_of_a_clip_are_paired_in_its_order() -> None:
+    """Near ones and a few further along, whatever order they are given in."""
+    rng = np.random.default_rng(4)
+    count = 130
+    frames = rng.permutation(count)
+    capture = capture_of([f"{i}.jpg" for i in range(count)])
+    photos = [
+        replace(photo, clip="walk.mp4", frame=10 * int(frame))
+        for photo, frame in zip(capture.photos, frames, strict=True)
+    ]
+    descriptors = [rng.integers(0, 256, (20, 128)).astype(np.uint8) for _ in range(count)]
+    pairs = set(likely_pairs(photos, descriptors))
+    place = np.argsort(frames)
+    for stride in STRIDES:
+        for i, j in zip(place, place[stride:], strict=False):
+            assert (min(i, j), max(i, j)) in pairs
 
 
 def test_few_photos_are_all_matched() -> None:

@@ -18,6 +18,7 @@ from gypsum.cameras.features import Features, features_path, in_parallel
 from gypsum.cameras.known import KnownCameras, assign, pairs_by_pose
 from gypsum.cameras.pairs import (
     EXHAUSTIVE,
+    FEW,
     Pair,
     all_pairs,
     likely_pairs,
@@ -75,9 +76,10 @@ def match_features(
     """Write ``folder/database.db``: cameras, photos, keypoints, matches and two-view geometries.
 
     A preview ranks all pairs of up to ``exhaustive`` photos, and likely pairs of more; promising
-    ones are matched, the best by all features. Photos that too few others hold are then tried with the next ones, and
-    less strictly. Other pairs stay with what the preview matched, which helps to tell which can be
-    true together. Matches already in ``folder/matches`` from an interrupted run are used again.
+    ones are matched, the best by all features. Photos that too few others hold are then tried with
+    the next ones, and less strictly. Other pairs stay with what the preview matched, which helps to
+    tell which can be true together. Matches already in ``folder/matches`` from an interrupted run
+    are used again.
     """
     import pycolmap
 
@@ -172,8 +174,13 @@ def weakly_held(
     cameras: Sequence[pycolmap.Camera],
     geometries: Mapping[Pair, pycolmap.TwoViewGeometry],
 ) -> set[int]:
-    """Photos with too few verified partners that can be true together."""
+    """Photos with too few verified partners that can be true together.
+
+    All of a few photos when their focal length is open: then what is true can't be told.
+    """
     pairs = list(geometries)
+    if not trusts_focal_lengths(cameras, geometries) and len(points) <= FEW:
+        return set(range(len(points)))
     if trusts_focal_lengths(cameras, geometries):
         graph = build_graph(points, cameras, geometries)
         pairs = [(int(i), int(j)) for i, j in graph.pairs[consistent_pairs(graph)]]

@@ -29,6 +29,9 @@ EXHAUSTIVE = 120
 SIMILAR = 60
 IN_ORDER = 4
 NEARBY = 8
+#: Frames of a clip that are paired, by how many lie from one to the other: those that show almost
+#: the same, and a few from further along. Where a clip comes back to a place is found by looks.
+STRIDES = (1, 2, 3, 4, 6, 9, 13, 19, 28)
 #: Up to this many photos every pair is matched in full.
 FEW = 24
 #: Partners of each photo, as ranks by the preview. The best see almost the same; those further
@@ -52,7 +55,8 @@ def all_pairs(count: int) -> list[Pair]:
 
 
 def likely_pairs(photos: Sequence[PhotoFile], descriptors: Iterable[UInt8]) -> list[Pair]:
-    """Pairs that probably overlap, sorted: similar photos, and neighbours in order, time and GPS.
+    """Pairs that probably overlap, sorted: similar photos, and neighbours in order (of the photos
+    and of a clip's frames), time and GPS.
 
     ``descriptors`` gives (N, 128) for each photo.
     """
@@ -65,6 +69,7 @@ def likely_pairs(photos: Sequence[PhotoFile], descriptors: Iterable[UInt8]) -> l
         nearest = np.argsort(-similarity[i], kind="stable")[:SIMILAR]
         pairs.update((min(i, int(j)), max(i, int(j))) for j in nearest if j != i)
     pairs.update(_nearby(photos))
+    pairs.update(_in_clips(photos))
     return sorted(pairs)
 
 
@@ -155,6 +160,21 @@ def _in_order(photos: Sequence[int]) -> set[Pair]:
         for place, i in enumerate(photos)
         for j in photos[place + 1 : place + 1 + IN_ORDER]
     }
+
+
+def _in_clips(photos: Sequence[PhotoFile]) -> set[Pair]:
+    """Frames of the same clip at growing strides."""
+    frames: dict[str, list[tuple[int, int]]] = {}
+    for i, photo in enumerate(photos):
+        if photo.clip is not None and photo.frame is not None:
+            frames.setdefault(photo.clip, []).append((photo.frame, i))
+    pairs = set()
+    for numbered in frames.values():
+        order = [i for _, i in sorted(numbered)]
+        for stride in STRIDES:
+            for i, j in zip(order, order[stride:], strict=False):
+                pairs.add((min(i, j), max(i, j)))
+    return pairs
 
 
 def _by_time(photos: Sequence[PhotoFile]) -> list[int]:
