@@ -30,7 +30,7 @@ from gypsum.errors import InputError
 
 from .clips import encode, walk
 
-MUTANTS = int(os.environ.get("GYPSUM_MUTANTS", "150"))
+MUTANTS = int(os.environ.get("GYPSUM_MUTANTS", "80"))
 #: Mutants read in one capture.
 BATCH = 50
 #: Seconds that the slowest file may take.

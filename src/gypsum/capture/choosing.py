@@ -145,7 +145,7 @@ class _Walk:
     def see(self, number: int, picture: UInt8) -> None:
         """The next frame."""
         luma = _luma(picture)
-        small = _shrunk(luma, _TRACKING_SIDE)
+        small = _shrunk(luma)
         self._follow(small)
         self._before = small
         if self._last is None or self._last.is_lost:
@@ -268,14 +268,20 @@ def _without_blurred(candidates: list[Candidate]) -> list[Candidate]:
 
 
 def _luma(picture: UInt8) -> UInt8:
-    """(h, w) of at most `measure.WORKING_SIDE` pixels."""
-    return np.asarray(cv2.cvtColor(_shrunk(picture, WORKING_SIDE), cv2.COLOR_BGR2GRAY))
+    """(h, w) of at most `measure.WORKING_SIDE` pixels, by a whole factor, which is quickest."""
+    grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
+    height, width = grey.shape
+    factor = -(-max(height, width) // WORKING_SIDE)
+    height, width = height // factor, width // factor
+    whole = grey[: height * factor, : width * factor]
+    return np.asarray(cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA))
 
 
-def _shrunk(picture: UInt8, side: int) -> UInt8:
-    height, width = picture.shape[:2]
-    scale = side / max(height, width)
+def _shrunk(luma: UInt8) -> UInt8:
+    """(h, w) to track features in."""
+    height, width = luma.shape
+    scale = _TRACKING_SIDE / max(height, width)
     if scale >= 1:
-        return picture
+        return luma
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA))
+    return np.asarray(cv2.resize(luma, size, interpolation=cv2.INTER_AREA))

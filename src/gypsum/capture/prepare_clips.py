@@ -15,13 +15,20 @@ from gypsum.capture import limits
 from gypsum.capture.choosing import Candidate, choose_frames
 from gypsum.capture.clips import Clip, opened_clip
 from gypsum.capture.container import ColorTags, read_color_tags
+from gypsum.capture.decode import JPEG_QUALITY, decode_small
 from gypsum.capture.exif import Exif
 from gypsum.capture.hdr import to_sdr
+from gypsum.capture.measure import WORKING_SIDE, measure
 from gypsum.capture.prepare import stored_anew
 from gypsum.capture.prepared import Prepared, frame_path
-from gypsum.capture.unusable import UnusableError
+from gypsum.capture.unusable import StorageError, UnusableError
 
 UInt8 = NDArray[np.uint8]
+
+_JPEG = (
+    *(cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY),
+    *(cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444),
+)
 
 
 @dataclass(frozen=True)
@@ -41,7 +48,7 @@ def prepare_frames(
 ) -> Frames:
     """Choose at most ``most`` frames of a clip and store them beside ``target``.
 
-    ``seen`` is called after every frame with the share that is done. Raises `UnusableError`.
+    ``seen`` is called after every step with the share that is done. Raises `UnusableError`.
     """
     store = _FrameStore(target, read_color_tags(path))
     with opened_clip(path, threads) as clip:
@@ -55,7 +62,10 @@ def prepare_frames(
             if decoded < limits.CLIP_LENGTH_MIN
             else "shows no depth: film while you walk around the object, close enough to see detail"
         )
-    taken = [(frame.number, store.stored[frame.number]) for frame in chosen]
+    taken = []
+    for candidate in chosen:
+        taken.append((candidate.number, store.finish(candidate)))
+        seen(1.0)
     return Frames(taken, decoded, clip.expected)
 
 
@@ -72,21 +82,32 @@ def _reported(clip: Clip, seen: Callable[[float], None]) -> Iterator[UInt8]:
 
 
 class _FrameStore:
-    """Frames on disk, as ordinary photos."""
+    """Frames on disk. Many are dropped again, so little is done to each at first."""
 
     def __init__(self, target: Path, tags: ColorTags) -> None:
         self._target, self._tags = target, tags
-        self.stored: dict[int, Prepared] = {}
 
     def add(self, candidate: Candidate, frame: UInt8) -> None:
-        """Store a frame (H, W, 3; blue, green, red)."""
-        picture = cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
-        if self._tags.is_hdr:
-            picture = to_sdr(picture, self._tags)
-        place = frame_path(self._target, candidate.number)
-        self.stored[candidate.number] = stored_anew(Image.fromarray(picture), Exif(), place)
+        """Store a frame (H, W, 3; blue, green, red as coded). Raises `StorageError`."""
+        _, content = cv2.imencode(".jpg", frame, _JPEG)
+        try:
+            self._place(candidate).write_bytes(content.tobytes())
+        except OSError as error:
+            raise StorageError(error.strerror or str(error)) from error
 
     def drop(self, candidate: Candidate) -> None:
         """It is not taken after all."""
-        del self.stored[candidate.number]
-        frame_path(self._target, candidate.number).unlink()
+        self._place(candidate).unlink()
+
+    def finish(self, candidate: Candidate) -> Prepared:
+        """Make a stored frame an ordinary photo."""
+        place = self._place(candidate)
+        with Image.open(place, formats=("JPEG",)) as image:
+            size = image.size
+            if self._tags.is_hdr:
+                coded = np.asarray(image.convert("RGB"))
+                return stored_anew(Image.fromarray(to_sdr(coded, self._tags)), Exif(), place)
+            return Prepared(*size, Exif(), measure(decode_small(image, WORKING_SIDE)), ".jpg")
+
+    def _place(self, candidate: Candidate) -> Path:
+        return frame_path(self._target, candidate.number)
