@@ -54,12 +54,6 @@ class Pose:
     R: Float64
     t: Float64
 
-    @property
-    def center(self) -> Float64:
-        """(3,) world."""
-        center: Float64 = -self.R.T @ self.t
-        return center
-
 
 @dataclass(frozen=True)
 class KnownPhoto:
@@ -417,7 +411,7 @@ def pairs_by_pose(poses: Sequence[Pose | None]) -> list[Pair]:
     alone, so the unit does not matter.
     """
     placed = [(i, pose) for i, pose in enumerate(poses) if pose is not None]
-    centers = np.array([pose.center for _, pose in placed]).reshape(-1, 3)
+    centers = np.array([-pose.R.T @ pose.t for _, pose in placed]).reshape(-1, 3)
     views = np.array([pose.R[2] for _, pose in placed]).reshape(-1, 3)
     pairs: set[Pair] = set()
     for a, (i, _) in enumerate(placed):

@@ -15,7 +15,7 @@ import PIL.Image  # noqa: F401  before pycolmap, whose zlib breaks Pillow when i
 from numpy.typing import NDArray
 
 from gypsum.cameras.features import in_parallel
-from gypsum.cameras.matches import MIN_MATCHES, SEED, remove_database
+from gypsum.cameras.matches import MIN_MATCHES, SEED, remove_database, two_view_options
 from gypsum.cameras.pairs import Pair
 from gypsum.cameras.view_graph import (
     ViewGraph,
@@ -48,8 +48,18 @@ _ASTRAY = 2.5
 _UNUSUAL = 6.0
 #: Photos nearer to each other than this share of the usual tell no direction.
 _HARDLY_MOVED = 0.1
+#: Two photos through a lens longer than this, times the longer side, tell how they are turned too
+#: badly. Such a pair agrees with the model when this share of its matches is within COLMAP's limit,
+#: pixels, of the model's epipolar lines.
+_LONG_LENS = 2.5
+_FITTING = 0.7
+_MAX_EPIPOLAR = 4.0
 #: A photo is thinly held when its points cover less than this share of what is usual.
 _THIN = 0.5
+#: With fewer of the photos than this placed, all are placed at once as a second try.
+_MOST = 0.8
+#: A photo that fewer points hold after that is not believed.
+_HOLDING_POINTS = 12
 #: EXIF was wrong when mapping changes a focal length by more than this share.
 _FOCAL_CHANGE = 0.05
 
@@ -63,6 +73,8 @@ class Scene:
     """One per photo; shared objects for shared cameras."""
     points: list[Float64]
     """(N, 2) keypoints of each photo."""
+    matches: dict[Pair, Matches]
+    """Rows of both photos' keypoints that match, whether verified or not."""
     geometries: dict[Pair, pycolmap.TwoViewGeometry]
     """Verified pairs."""
     fixed: frozenset[int] = frozenset()
@@ -108,7 +120,7 @@ class Mapped:
 
 
 def read_scene(database_path: Path) -> Scene:
-    """Everything in the database but descriptors and unverified matches."""
+    """Everything in the database but descriptors."""
     import pycolmap
 
     with pycolmap.Database.open(database_path) as database:
@@ -118,6 +130,11 @@ def read_scene(database_path: Path) -> Scene:
             np.asarray(database.read_keypoints(image.image_id), np.float64)[:, :2]
             for image in images
         ]
+        matches = {}
+        for number, found in zip(*database.read_all_matches(), strict=True):
+            i, j = pycolmap.pair_id_to_image_pair(number)
+            if len(found) >= MIN_MATCHES:
+                matches[int(i) - 1, int(j) - 1] = found
         geometries = {}
         for number, geometry in zip(*database.read_two_view_geometries(), strict=True):
             i, j = pycolmap.pair_id_to_image_pair(number)
@@ -127,6 +144,7 @@ def read_scene(database_path: Path) -> Scene:
         [image.name for image in images],
         [cameras[image.camera_id] for image in images],
         points,
+        matches,
         geometries,
     )
 
@@ -134,12 +152,10 @@ def read_scene(database_path: Path) -> Scene:
 def calibrated_geometries(
     scene: Scene, cameras: Sequence[pycolmap.Camera], threads: int, progress: Progress
 ) -> dict[Pair, pycolmap.TwoViewGeometry]:
-    """The two-view geometries of all pairs again, for cameras that are now known."""
+    """The two-view geometries of all matches again, for cameras that are now known."""
     import pycolmap
 
-    options = pycolmap.TwoViewGeometryOptions()
-    options.ransac.random_seed = SEED
-    options.compute_relative_pose = True
+    options = two_view_options(rough=False)
 
     def verify(pair: Pair) -> tuple[Pair, pycolmap.TwoViewGeometry]:
         i, j = pair
@@ -148,15 +164,15 @@ def calibrated_geometries(
             scene.points[i],
             cameras[j],
             scene.points[j],
-            scene.geometries[pair].inlier_matches,
+            scene.matches[pair],
             options,
         )
 
     found = {}
-    work = (partial(verify, pair) for pair in scene.geometries)
+    work = (partial(verify, pair) for pair in scene.matches)
     for done, (pair, geometry) in enumerate(in_parallel(work, threads), start=1):
         if done % 16 == 0:
-            progress(done / len(scene.geometries), "checking pairs against each other")
+            progress(done / len(scene.matches), "checking pairs against each other")
         if len(geometry.inlier_matches) >= MIN_MATCHES:
             found[pair] = geometry
     return dict(sorted(found.items()))
@@ -182,9 +198,11 @@ def map_trustworthy(
         if best is not None and wrong and best.trusted < len(scene.names):
             best = mapper.map_again(best)
     else:
-        best = mapper.map_pairs(set(scene.geometries), scene.cameras)
+        best = mapper.map_pairs(scene.geometries, scene.cameras)
         if best is not None:
             best = mapper.map_again(best)
+    if best is None or best.trusted < _MOST * len(scene.names):
+        best = mapper.map_globally(best)
     if best is None:
         return None
     for name in best.doubtful:
@@ -228,29 +246,61 @@ class _Mapper:
         if first is not None and not first.doubtful:
             best: Mapped | None = first
         else:
-            pairs = {(int(i), int(j)) for i, j in consistent.pairs}
-            best = self.map_pairs(pairs, cameras)
+            chosen = {(int(i), int(j)): geometries[int(i), int(j)] for i, j in consistent.pairs}
+            best = self.map_pairs(chosen, cameras)
             if best is not None:
                 best.doubtful = _doubtful(self.scene, geometries, consistent, contested, best.model)
             if first is not None and (best is None or first.trusted > best.trusted):
                 best = first
         if best is not None:
-            best.facts["inconsistent_pairs"] = len(self.scene.geometries) - len(consistent.pairs)
+            best.facts["inconsistent_pairs"] = len(geometries) - len(consistent.pairs)
         return best
 
-    def map_pairs(self, pairs: set[Pair], cameras: Sequence[pycolmap.Camera]) -> Mapped | None:
+    def map_globally(self, first: Mapped | None) -> Mapped | None:
+        """The better of ``first`` and a model of all photos at once, by the cameras of ``first``.
+
+        Photo by photo, one with few matches ends a chain, or bends it when the lens is long; all
+        rotations and then all places at once don't depend on an order (Pan et al. 2024).
+        """
+        scene = self.scene
+        cameras = scene.cameras
+        if first is not None:
+            cameras = _without_distortion(_found_cameras(scene, first.model), scene.fixed)
+        geometries = calibrated_geometries(scene, cameras, self.threads, self.progress)
+        graph = build_graph(scene.points, scene.cameras, geometries)
+        keep = consistent_pairs(graph)
+        consistent = graph.select(keep)
+        chosen = {(int(i), int(j)): geometries[int(i), int(j)] for i, j in consistent.pairs}
+        filtered = self.folder / "mapping.db"
+        try:
+            _write_database(self.database_path, filtered, cameras, chosen)
+            mapped = _map_globally(filtered, self.folder, self.threads)
+        finally:
+            remove_database(filtered)
+        if mapped is None:
+            return first
+        contested = _contested(graph, keep)
+        mapped.doubtful = _doubtful(scene, geometries, consistent, contested, mapped.model)
+        mapped.facts["inconsistent_pairs"] = len(geometries) - len(chosen)
+        return mapped if first is None or mapped.trusted > first.trusted else first
+
+    def map_pairs(
+        self,
+        geometries: Mapping[Pair, pycolmap.TwoViewGeometry],
+        cameras: Sequence[pycolmap.Camera],
+    ) -> Mapped | None:
         """The attempt that registers most photos; asks for less as long as that gains some."""
         graph = ViewGraph(
             len(self.scene.names),
-            np.array(sorted(pairs), np.int64).reshape(-1, 2),
-            np.tile(np.eye(3), (len(pairs), 1, 1)),
-            np.ones(len(pairs)),
+            np.array(sorted(geometries), np.int64).reshape(-1, 2),
+            np.tile(np.eye(3), (len(geometries), 1, 1)),
+            np.ones(len(geometries)),
         )
-        within_reach = int((graph.components() == 0).sum()) if pairs else 0
+        within_reach = int((graph.components() == 0).sum()) if geometries else 0
         if within_reach < 2:
             return None
         filtered = self.folder / "mapping.db"
-        _filter_database(self.database_path, filtered, pairs, cameras)
+        _write_database(self.database_path, filtered, cameras, geometries)
         best: Mapped | None = None
         used = ATTEMPTS[0]
         try:
@@ -311,7 +361,8 @@ def _doubtful(
     """Registered photos that are contested, or whose pose contradicts their consistent pairs.
 
     Either most pairs tell another rotation, or half of them see their partner in a direction that
-    is off by far more than is usual in this capture: then the photo stands in the wrong place.
+    is off by far more than is usual in this capture: then the photo stands in the wrong place. So
+    do those that no agreeing pairs join to the others.
     """
     count = len(scene.names)
     rotations = np.tile(np.eye(3), (count, 1, 1))
@@ -322,6 +373,8 @@ def _doubtful(
     edges = consistent.select(np.isfinite(centers[consistent.pairs]).all(axis=(1, 2)))
     wrong = pair_errors(edges, rotations) > _AGREE
     astray = _direction_errors(edges, geometries, rotations, centers)
+    fits = _long_pairs_that_fit(scene, geometries, edges, model)
+    wrong, astray = wrong & ~fits, np.where(fits, np.nan, astray)
     usual = float(np.median(astray[np.isfinite(astray)])) if np.isfinite(astray).any() else 0.0
     limit = max(_ASTRAY, _UNUSUAL * usual)
     doubtful = []
@@ -338,12 +391,15 @@ def _doubtful(
         doubtful.append(scene.names[worst])
         stay = (edges.pairs != worst).all(axis=1)
         edges, wrong, astray = edges.select(stay), wrong[stay], astray[stay]
+    # Once some are gone, others may have lost what joined them: the largest group stays.
+    agreeing = edges.select(~wrong & ~(astray > limit))
+    joined = agreeing.components() == 0
     doubtful += [
         name
-        for name, placed, unsure in zip(
-            scene.names, np.isfinite(centers[:, 0]), contested, strict=True
+        for name, placed, sure in zip(
+            scene.names, np.isfinite(centers[:, 0]), joined & ~contested, strict=True
         )
-        if placed and unsure and name not in doubtful
+        if placed and not sure and name not in doubtful
     ]
     return sorted(doubtful)
 
@@ -386,6 +442,46 @@ def _direction_errors(
     return found
 
 
+def _long_pairs_that_fit(
+    scene: Scene,
+    geometries: Mapping[Pair, pycolmap.TwoViewGeometry],
+    edges: ViewGraph,
+    model: pycolmap.Reconstruction,
+) -> Bool:
+    """(E,) pairs of photos through long lenses whose matches fit the model's epipolar lines."""
+    fits = np.zeros(len(edges.pairs), np.bool_)
+    for e, (i, j) in enumerate(edges.pairs):
+        one, two = model.image(int(i) + 1), model.image(int(j) + 1)
+        lenses = [
+            image.camera.mean_focal_length() / max(image.camera.width, image.camera.height)
+            for image in (one, two)
+        ]
+        if min(lenses) < _LONG_LENS:
+            continue
+        motion = (two.cam_from_world() * one.cam_from_world().inverse()).matrix()
+        x, y, z = motion[:, 3]
+        across = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
+        F = (
+            np.linalg.inv(two.camera.calibration_matrix()).T
+            @ (across @ motion[:, :3])
+            @ np.linalg.inv(one.camera.calibration_matrix())
+        )
+        rows = geometries[int(i), int(j)].inlier_matches
+        errors = sampson_errors(F, scene.points[i][rows[:, 0]], scene.points[j][rows[:, 1]])
+        fits[e] = np.mean(errors < _MAX_EPIPOLAR) >= _FITTING
+    return fits
+
+
+def sampson_errors(F: Float64, first: Float64, second: Float64) -> Float64:
+    """(N,) pixels by which matches (N, 2) miss a fundamental matrix (3, 3), to first order."""
+    ones = np.ones((len(first), 1))
+    a, b = np.hstack([first, ones]), np.hstack([second, ones])
+    lines, back = a @ F.T, b @ F
+    along = np.sqrt((lines[:, :2] ** 2).sum(axis=1) + (back[:, :2] ** 2).sum(axis=1))
+    errors: Float64 = np.abs((b * lines).sum(axis=1)) / np.maximum(along, 1e-12)
+    return errors
+
+
 def _medians_of_photos(edges: ViewGraph, values: Float64) -> Float64:
     """(count,) median of the values (E,) of each photo's pairs; zero where there is none."""
     medians = np.zeros(edges.count)
@@ -406,10 +502,27 @@ def _found_cameras(scene: Scene, model: pycolmap.Reconstruction) -> list[pycolma
     return [found.get(camera.camera_id, camera) for camera in scene.cameras]
 
 
-def _filter_database(
-    source: Path, target: Path, pairs: set[Pair], cameras: Sequence[pycolmap.Camera]
+def _without_distortion(
+    cameras: Sequence[pycolmap.Camera], fixed: frozenset[int]
+) -> list[pycolmap.Camera]:
+    """The cameras with their focal lengths alone, but for the ``fixed`` ones.
+
+    A model of few photos bends a long lens as it likes.
+    """
+    for camera in {camera.camera_id: camera for camera in cameras}.values():
+        if camera.camera_id not in fixed:
+            for index in camera.extra_params_idxs():
+                camera.params[index] = 0.0
+    return list(cameras)
+
+
+def _write_database(
+    source: Path,
+    target: Path,
+    cameras: Sequence[pycolmap.Camera],
+    geometries: Mapping[Pair, pycolmap.TwoViewGeometry],
 ) -> None:
-    """A copy of the database with the inlier matches of ``pairs`` alone, and these cameras."""
+    """A copy of the database with these cameras and verified pairs instead of its own."""
     import pycolmap
 
     remove_database(target)
@@ -417,10 +530,9 @@ def _filter_database(
     with pycolmap.Database.open(target) as database, pycolmap.DatabaseTransaction(database):
         for camera in {camera.camera_id: camera for camera in cameras}.values():
             database.update_camera(camera)
-        for number in database.read_two_view_geometries()[0]:
-            i, j = pycolmap.pair_id_to_image_pair(number)
-            if (int(i) - 1, int(j) - 1) not in pairs:
-                database.delete_inlier_matches(i, j)
+        database.clear_two_view_geometries()
+        for (i, j), geometry in sorted(geometries.items()):
+            database.write_two_view_geometry(i + 1, j + 1, geometry)
 
 
 def _map(
@@ -476,6 +588,31 @@ def _map(
         return None
     groups = [[m.image(n).name for n in m.reg_image_ids()] for m in ranked[1:]]
     return Mapped(ranked[0], groups, facts={"thresholds": attempt.name})
+
+
+def _map_globally(database_path: Path, folder: Path, threads: int) -> Mapped | None:
+    """One run of COLMAP's global mapper; None when it places nothing."""
+    import pycolmap
+
+    options = pycolmap.GlobalPipelineOptions()
+    options.num_threads = options.mapper.num_threads = threads
+    options.random_seed = options.mapper.random_seed = SEED
+    output = folder / "mapping"
+    shutil.rmtree(output, ignore_errors=True)
+    output.mkdir()
+    try:
+        models = pycolmap.global_mapping(database_path, folder, output, options)
+    finally:
+        shutil.rmtree(output, ignore_errors=True)
+    ranked = sorted(models.values(), key=lambda m: -m.num_reg_images())
+    if not ranked or not ranked[0].num_reg_images():
+        return None
+    model = ranked[0]
+    for number in list(model.reg_image_ids()):
+        if model.image(number).num_points3D < _HOLDING_POINTS:
+            model.deregister_frame(model.image(number).frame_id)
+    groups = [[m.image(n).name for n in m.reg_image_ids()] for m in ranked[1:]]
+    return Mapped(model, groups, facts={"thresholds": "all photos at once"})
 
 
 def _counter(total: int, progress: Progress) -> Callable[[], None]:
