@@ -11,6 +11,7 @@ import pytest
 from gypsum.conversion import choose_directions, far_views, reduce_faces, seams_bind
 from gypsum.conversion.reduction import recolored
 from gypsum.conversion.unwrapping import DIRECTIONS
+from gypsum.errors import InputError
 from gypsum.formats.colors import colors_at, sample_texture, to_srgb
 from gypsum.formats.sampling import draw_on_surface
 from gypsum.native import _reduce
@@ -179,6 +180,28 @@ def test_a_plain_surface_gets_a_normal_map_alone():
     colored = replace(plain, mesh=replace(mesh, colors=shade(mesh.vertices)))
     points, colors = shown(rebake(colored, 200, 256))
     assert psnr(colors, shade(points / np.linalg.norm(points, axis=1, keepdims=True))) > 30
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("size", [0.0, 0.1])
+def test_soups_of_triangles(size: float):
+    """Triangles that belong to nothing, with texture coordinates anywhere."""
+    random = np.random.default_rng(0)
+    corners = random.random((400, 1, 3)) + size * random.normal(size=(400, 3, 3))
+    faces = np.arange(1200, dtype=np.int32).reshape(-1, 3)
+    soup = TexturedMesh.of_one(
+        Mesh(corners.reshape(-1, 3).astype(np.float32), faces),
+        random.random((1200, 2), dtype=np.float32) * 3,
+        faces,
+        Material("m", random.integers(0, 256, (32, 32, 3), dtype=np.uint8)),
+    )
+    if size == 0:
+        with pytest.raises(InputError, match="no surface"):
+            rebake(soup, 100, 256, normal_map=True)
+        return
+    baked = rebake(soup, 100, 256, normal_map=True)
+    assert len(baked.mesh.faces) == 100
+    assert np.isfinite(baked.uvs).all()
 
 
 def test_runs_are_equal():

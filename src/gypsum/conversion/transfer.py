@@ -91,14 +91,13 @@ def bring_over(
         texels = painted[start : start + BAND]
         face, weights = _places(sheet, texels)
         corners, uv_corners = sheet.mesh.faces[face], sheet.uv_faces[face]
-        frame = sheet.frames.at(corners, uv_corners, weights)
         points = blend(weights, sheet.mesh.vertices[corners])
-        old_face, old_weights = seek(points, frame[2])
+        old_face, old_weights = seek(points, blend(weights, sheet.frames.normals[corners]))
         look = _Look(old, old_face, old_weights)
         normal = None
         if held["normal"] or normal_map:
-            shown = look.normals(old_frames)
-            normal = _encoded(_in_frame(shown, frame))
+            frame = sheet.frames.at(corners, uv_corners, weights)
+            normal = _encoded(_in_frame(look.normals(old_frames), frame))
         yield Patch(
             texels,
             colors_at(old, old_face, old_weights),

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from gypsum.conversion import Frames, Sheet, bring_over, choose_directions, far_views
 from gypsum.conversion.textures import shrink_textures
+from gypsum.errors import InputError
 from gypsum.formats.assembly import unique_rows
 from gypsum.native import _texture
 from gypsum.scene import Material, Mesh, Progress, TexturedMesh, no_progress
@@ -52,6 +53,8 @@ def rebake(
     density, largest = _texel_density(model), _largest_side(model)
     size = side or largest
     mesh = simplify(_joined(model.mesh), faces)
+    if not face_areas(mesh).any():
+        raise InputError("The model has no surface: all of its triangles are flat.")
     progress(0.3, "laying out a new texture")
     canvas = _laid_out(mesh, density, size, len(model.materials), threads)
     progress(0.5, "baking its texture anew")
