@@ -171,6 +171,9 @@ def _distances(value: object) -> object:
     return tuple((str(a), str(b), length) for a, b, length in triples)
 
 
+#: What ``--mask`` takes besides a folder, as a setting.
+_MASKED = {"auto": "auto", "off": ""}
+
 #: What ``--box`` takes besides numbers.
 BOX_WORDS = ("auto", "off")
 
@@ -193,7 +196,7 @@ def _box(value: object) -> object:
 
 
 def _one_or_many(value: object) -> object:
-    return (value,) if isinstance(value, str) else value
+    return (value,) if isinstance(value, str | Path) else value
 
 
 Bytes = Annotated[int, BeforeValidator(parse_bytes)]
@@ -201,6 +204,7 @@ Length = Annotated[float, BeforeValidator(parse_length)]
 Distances = Annotated[tuple[tuple[str, str, Length], ...], BeforeValidator(_distances)]
 Corners = Annotated[str | tuple[float, float, float, float, float, float], BeforeValidator(_box)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_one_or_many)]
+Paths = Annotated[tuple[Path, ...], BeforeValidator(_one_or_many)]
 
 
 def _option(
@@ -283,6 +287,23 @@ class ScanOptions(BaseModel):
     format: Names = _option(
         (), "A further format to write (repeatable): glb, gltf, obj, fbx, usdz, ply, stl or xyz."
     )
+    mask: str | None = _option(
+        None,
+        "Cut out the object: auto by a network that sees what stands out, DIR by a folder of masks "
+        "(PNG, white on the object, named like the photos), off not at all; default: where photos "
+        "are transparent, on a turntable, and with --set.",
+        metavar="auto|off|DIR",
+    )
+    mask_model: Path | None = _option(
+        None,
+        "Another network for that, such as U²-Net or BiRefNet, as an ONNX file.",
+    )
+    set: Paths = _option(
+        (),
+        "Photos of the object lying in one way (repeatable, in place of INPUT): several sets, each "
+        "lying differently, make one model with its underside.",
+        metavar="INPUT",
+    )
     box: Corners = _option(
         "auto",
         "What to measure and keep: auto finds what most photos look at, off takes everything; or "
@@ -354,6 +375,8 @@ class ScanOptions(BaseModel):
             "pbr": self.pbr,
             "refine": preset.refine if self.refine is None else self.refine,
             "watertight": self.watertight,
+            "mask": _MASKED.get(self.mask or "", "given" if self.mask else "found"),
+            "sets": bool(self.set),
             "box": self.box if isinstance(self.box, str) else list(self.box),
             "marker_size": self.marker_size,
             "distance": [list(item) for item in self.distance],

@@ -64,11 +64,14 @@ def read_capture(
     progress: Progress = no_progress,
     threads: int = 0,
     frames: int = 0,
+    *,
+    sets: bool = False,
 ) -> Capture:
     """Bring the photos in folders, files and zips to ``folder/photos``; write ``capture.json``.
 
     Of clips, at most ``frames`` frames are taken altogether; 0 goes by their length. Transparency
     goes to ``folder/alpha/NAME.png``. Every photo is decoded to its end, by processes of their own.
+    With ``sets``, each input is a set of its own of a flip capture.
     What can't be used is skipped and named; `InputError` is raised when fewer than three different
     photos remain.
     """
@@ -88,7 +91,7 @@ def read_capture(
         ready = _without_repeats(ready, skipped)
         if len(ready) < limits.PHOTOS_MIN:
             raise too_few(len(ready), skipped)
-        capture = Capture(_named(ready), tuple(skipped), listing.others.total())
+        capture = Capture(_named(ready, sets), tuple(skipped), listing.others.total())
         with _writing(folder):
             _settle(capture, ready, folder)
     finally:
@@ -249,7 +252,7 @@ def _without_repeats(ready: list[_Ready], skipped: list[SkippedPhoto]) -> list[_
     return [photo for i, photo in enumerate(ready) if i not in same]
 
 
-def _named(ready: Sequence[_Ready]) -> tuple[PhotoFile, ...]:
+def _named(ready: Sequence[_Ready], sets: bool) -> tuple[PhotoFile, ...]:
     names = unique_names(
         [
             Wish(
@@ -260,10 +263,13 @@ def _named(ready: Sequence[_Ready]) -> tuple[PhotoFile, ...]:
             for photo in ready
         ]
     )
-    return tuple(_photo_file(photo, name) for photo, name in zip(ready, names, strict=True))
+    return tuple(
+        _photo_file(photo, name, photo.found.input if sets else 0)
+        for photo, name in zip(ready, names, strict=True)
+    )
 
 
-def _photo_file(photo: _Ready, name: str) -> PhotoFile:
+def _photo_file(photo: _Ready, name: str, number: int) -> PhotoFile:
     prepared, exif = photo.prepared, photo.prepared.exif
     is_frame = photo.frame is not None
     camera = exif.camera(prepared.width, prepared.height)
@@ -281,6 +287,7 @@ def _photo_file(photo: _Ready, name: str) -> PhotoFile:
         digest=photo.digest,
         clip=photo.found.source if is_frame else None,
         frame=photo.frame,
+        set=number,
     )
 
 

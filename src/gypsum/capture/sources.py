@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from io import FileIO
 from pathlib import Path, PurePosixPath
@@ -54,6 +54,8 @@ class FoundPhoto:
     """The file, or the zip that it is in."""
     entry: zipfile.ZipInfo | None = None
     """Where it is in the zip."""
+    input: int = 0
+    """Which of the inputs it came with."""
 
     @property
     def name(self) -> str:
@@ -155,9 +157,12 @@ def list_inputs(inputs: Sequence[Path]) -> Listing:
     """Everything in the inputs; see `find_photos`."""
     listing = Listing()
     with OpenZips() as zips:
-        for path in inputs:
+        for number, path in enumerate(inputs):
+            before = len(listing.photos)
             try:
                 _add_input(listing, path, zips)
+                added = [replace(photo, input=number) for photo in listing.photos[before:]]
+                listing.photos[before:] = added
             except OSError as error:
                 raise InputError(
                     f"{path} can't be opened ({error.strerror}); check its name and permissions."

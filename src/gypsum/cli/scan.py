@@ -16,13 +16,13 @@ from gypsum.options import fields
 @with_options(fields())
 def scan(
     inputs: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Argument(
             metavar="INPUT",
             help="Folders, photos (JPEG, PNG, TIFF, WebP, HEIC) or zip files of photos.",
             show_default=False,
         ),
-    ],
+    ] = None,
     **options: Any,
 ) -> None:
     """Turn photos into a textured 3D model.
@@ -43,4 +43,4 @@ def scan(
 
         workspace = locate(scan_options(options))[0].root
         with shown:
-            run(inputs, progress=shown, **options)
+            run(inputs or (), progress=shown, **options)

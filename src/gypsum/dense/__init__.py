@@ -5,7 +5,7 @@ from gypsum.dense.colmap_workspace import read_box, read_views, write_box
 from gypsum.dense.depth_maps import estimate_depth_maps
 from gypsum.dense.fusion import FusionLimits, fuse
 from gypsum.dense.neighbors import Neighborhood, choose_neighbors
-from gypsum.dense.undistort import undistort
+from gypsum.dense.undistort import undistort, undistort_masks
 
 __all__ = [
     "FusionLimits",
@@ -17,5 +17,6 @@ __all__ = [
     "read_box",
     "read_views",
     "undistort",
+    "undistort_masks",
     "write_box",
 ]

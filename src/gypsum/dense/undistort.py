@@ -61,6 +61,32 @@ def undistort(
     _undistorted_model(model, cameras).write(folder / "sparse")
 
 
+def undistort_masks(model: SparseModel, masks: Path, folder: Path, *, threads: int = 0) -> None:
+    """Write the masks ``masks/NAME.png`` of the photos as ``folder/NAME.png``, grey, of the
+    undistorted photos' size; photos without a mask are left out."""
+    cameras = {number: _pinhole(camera)[0] for number, camera in model.cameras.items()}
+
+    def one(photo: Photo) -> None:
+        source, target = masks / f"{photo.name}.png", folder / f"{photo.name}.png"
+        if not source.exists() or target.exists():
+            return
+        target.parent.mkdir(parents=True, exist_ok=True)
+        camera, pinhole = model.camera_of(photo), cameras[photo.camera_id]
+        if pinhole.width == camera.width and _is_pinhole(camera):
+            _link(source, target)
+            return
+        with Image.open(source) as file:
+            mask = np.asarray(file.convert("L"))
+        maps = _maps(camera, pinhole)
+        result = cv2.remap(mask, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+        with atomic_write(target) as write:
+            Image.fromarray(result).save(write, "PNG")
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with ThreadPoolExecutor(min(threads or os.cpu_count() or 1, 4)) as pool:
+        list(pool.map(one, model.photos.values()))
+
+
 def _link(source: Path, target: Path) -> None:
     try:
         os.link(source, target)
@@ -118,17 +144,24 @@ def _pinhole(camera: Camera) -> tuple[Camera, tuple[int, int]]:
 def _resample(source: Path, target: Path, camera: Camera, pinhole: Camera) -> None:
     with Image.open(source) as file:
         image = np.asarray(file.convert("RGB"))
+    maps = _maps(camera, pinhole)
+    result = cv2.remap(image, *maps, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    with atomic_write(target) as file:
+        kind = "PNG" if target.suffix.lower() == ".png" else "JPEG"
+        Image.fromarray(result).save(file, kind, quality=_JPEG_QUALITY, subsampling=0)
+
+
+def _maps(camera: Camera, pinhole: Camera) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Where in the photo each pixel (height, width) of the undistorted one is, x and y."""
     # cv2 counts from the centre of the first pixel.
     K, new_K = camera.K, pinhole.K
     K[:2, 2] -= 0.5
     new_K[:2, 2] -= 0.5
+    size = (pinhole.width, pinhole.height)
     map_x, map_y = cv2.initUndistortRectifyMap(
-        K, camera.distortion, None, new_K, (pinhole.width, pinhole.height), cv2.CV_32FC1
+        K, camera.distortion, None, new_K, size, cv2.CV_32FC1
     )
-    result = cv2.remap(image, map_x, map_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    with atomic_write(target) as file:
-        kind = "PNG" if target.suffix.lower() == ".png" else "JPEG"
-        Image.fromarray(result).save(file, kind, quality=_JPEG_QUALITY, subsampling=0)
+    return map_x, map_y
 
 
 def _undistorted_model(

@@ -16,6 +16,7 @@ import numpy as np
 
 from gypsum.errors import InputError
 from gypsum.options import Settings
+from gypsum.pipelines.masks import MASKS, OBJECT, attached, feature_masks
 from gypsum.scene import Box, Capture, SparseModel, View
 from gypsum.workspace import Pipeline, Stage, StageContext
 
@@ -48,6 +49,7 @@ def read_photos(context: StageContext) -> None:
         context.progress,
         context.threads,
         context.settings["frames"],
+        sets=context.settings["sets"],
     )
     for sentence in sentences(capture.skipped):
         context.warn(sentence)
@@ -66,6 +68,7 @@ def find_features(context: StageContext) -> None:
         Capture.read(photos),
         photos / "photos",
         context.folder,
+        masks=feature_masks(context),
         long_side=context.settings["feature_side"],
         threads=context.threads,
         progress=context.progress,
@@ -160,7 +163,7 @@ def estimate_depth(context: StageContext) -> None:
 
     for name in ("images", "sparse"):
         _link(context.folder / name, context.inputs["undistort"] / name)
-    views = _views(context)
+    views = posed_views(context)
     neighborhoods = _neighborhoods(context, views)
     side = context.settings["depth_side"]
     box = _given_box(context)
@@ -191,7 +194,7 @@ def fuse_depth(context: StageContext) -> None:
     from gypsum.formats.ply import write_cloud
     from gypsum.formats.visibility import visibility_path, write_visibility
 
-    views = _views(context)
+    views = posed_views(context)
     cloud = fuse(
         views,
         [neighborhood.sources for neighborhood in _neighborhoods(context, views)],
@@ -214,7 +217,7 @@ def build_surface(context: StageContext) -> None:
     from gypsum.formats.ply import read_cloud, write_mesh
     from gypsum.surface import SurfaceOptions, choose_region, reconstruct_surface
 
-    cloud, views = read_cloud(context.inputs["fusion"] / "cloud.ply"), _views(context)
+    cloud, views = read_cloud(context.inputs["fusion"] / "cloud.ply"), posed_views(context)
     asked = context.settings["box"]
     # Where all was measured, the whole cloud tells better than the photos alone.
     box = read_box(context.inputs["depth"]) or choose_region(cloud, () if asked == "off" else views)
@@ -238,7 +241,7 @@ def refine_surface(context: StageContext) -> None:
     from gypsum.formats.ply import read_mesh, write_mesh
     from gypsum.surface import refine
 
-    views = _views(context)
+    views = posed_views(context)
     mesh = refine(
         read_mesh(context.inputs["surface"] / "mesh.ply"),
         [view.limited(context.settings["depth_side"]) for view in views],
@@ -278,7 +281,7 @@ def paint_texture(context: StageContext) -> None:
 
     model, facts = bake_texture(
         read_mesh(context.inputs["simplify"] / "mesh.ply"),
-        _views(context),
+        posed_views(context),
         context.settings["texture"],
         most_textures=context.settings["textures"],
         spare=context.settings["texture_spare"],
@@ -322,7 +325,7 @@ def draw_previews(context: StageContext) -> None:
         read_textured(context.inputs["texture"]),
         read_cloud(context.inputs["fusion"] / "cloud.ply"),
         SparseModel.read(context.inputs["cameras"] / "sparse"),
-        _views(context),
+        posed_views(context),
         depth_of=lambda view: read_map(map_path(context.inputs["depth"], "depth", view.name)),
         threads=context.threads,
         progress=context.progress,
@@ -371,10 +374,11 @@ def _previews(context: StageContext) -> Path | None:
     return None if previews is None else previews / "previews"
 
 
-def _views(context: StageContext) -> list[View]:
+def posed_views(context: StageContext) -> list[View]:
+    """The undistorted photos with their cameras and masks."""
     from gypsum.dense import read_views
 
-    return read_views(context.inputs["undistort"])
+    return attached(read_views(context.inputs["undistort"]), context.inputs)
 
 
 def _link(path: Path, target: Path) -> None:
@@ -398,8 +402,8 @@ def memory_needed(settings: Settings) -> int:
 _HERE = "gypsum.pipelines.photo"
 
 _EVERYTHING = (
-    "photos", "features", "matches", "cameras", "undistort", "depth", "fusion", "surface",
-    "refine", "simplify", "texture", "export", "previews",
+    "photos", "masks", "features", "matches", "cameras", "undistort", "object", "depth", "fusion",
+    "surface", "refine", "simplify", "texture", "export", "previews",
 )  # fmt: skip
 
 PHOTO_SCAN = Pipeline(
@@ -410,19 +414,20 @@ PHOTO_SCAN = Pipeline(
             "Reading the photos",
             f"{_HERE}:read_photos",
             "cameras",
-            settings=("frames",),
-            version=2,
+            settings=("frames", "sets"),
+            version=3,
             cost=2,
         ),
+        MASKS,
         Stage(
             "features",
             "Finding details in the photos",
             f"{_HERE}:find_features",
             "cameras",
-            needs=("photos",),
+            needs=("photos", "masks"),
             settings=("feature_side",),
             cost=25,
-            version=2,
+            version=3,
         ),
         Stage(
             "matches",
@@ -432,7 +437,7 @@ PHOTO_SCAN = Pipeline(
             needs=("photos", "features"),
             settings=("known_cameras", "matcher"),
             cost=20,
-            version=2,
+            version=3,
         ),
         Stage(
             "cameras",
@@ -443,7 +448,7 @@ PHOTO_SCAN = Pipeline(
             settings=("known_cameras", "marker_size", "distance", "points"),
             publishes=("sparse",),
             cost=20,
-            version=2,
+            version=3,
         ),
         Stage(
             "undistort",
@@ -453,12 +458,13 @@ PHOTO_SCAN = Pipeline(
             needs=("photos", "cameras"),
             cost=3,
         ),
+        OBJECT,
         Stage(
             "depth",
             "Measuring distances in the photos",
             f"{_HERE}:estimate_depth",
             "dense",
-            needs=("undistort",),
+            needs=("undistort", "object"),
             settings=("depth_side", "depth_photos", "device", "box"),
             version=3,
             cost=400,
@@ -468,7 +474,7 @@ PHOTO_SCAN = Pipeline(
             "Joining the distances to points in space",
             f"{_HERE}:fuse_depth",
             "dense",
-            needs=("undistort", "depth"),
+            needs=("undistort", "object", "depth"),
             settings=("depth_photos",),
             publishes=("cloud.ply",),
             version=4,
@@ -479,7 +485,7 @@ PHOTO_SCAN = Pipeline(
             "Laying a surface through the points",
             f"{_HERE}:build_surface",
             "surface",
-            needs=("undistort", "depth", "fusion"),
+            needs=("undistort", "object", "depth", "fusion"),
             settings=("watertight", "box"),
             version=3,
             cost=80,
@@ -489,7 +495,7 @@ PHOTO_SCAN = Pipeline(
             "Refining the surface with the photos",
             f"{_HERE}:refine_surface",
             "surface",
-            needs=("undistort", "surface"),
+            needs=("undistort", "object", "surface"),
             settings=("depth_side", "depth_photos"),
             cost=180,
             when="refine",
@@ -510,9 +516,14 @@ PHOTO_SCAN = Pipeline(
             "Painting the surface with the photos",
             f"{_HERE}:paint_texture",
             "texture",
-            needs=("undistort", "surface", "refine", "simplify"),
+            needs=("undistort", "object", "surface", "refine", "simplify"),
             settings=(
-                "texture", "texture_spare", "textures", "texture_smoothing", "normal_map", "pbr",
+                "texture",
+                "texture_spare",
+                "textures",
+                "texture_smoothing",
+                "normal_map",
+                "pbr",
             ),
             version=4,
             cost=50,
@@ -533,7 +544,7 @@ PHOTO_SCAN = Pipeline(
             "Drawing pictures of the model",
             f"{_HERE}:draw_previews",
             "files",
-            needs=("cameras", "undistort", "depth", "fusion", "texture"),
+            needs=("cameras", "undistort", "object", "depth", "fusion", "texture"),
             publishes=("previews",),
             cost=30,
         ),

@@ -64,7 +64,7 @@ class Target:
 
 
 def scan(
-    inputs: StrPath | Sequence[StrPath],
+    inputs: StrPath | Sequence[StrPath] = (),
     output: StrPath | None = None,
     *,
     progress: Listener | None = None,
@@ -92,6 +92,7 @@ def scan(
     listener = progress or ignore
     paths = [Path(inputs)] if isinstance(inputs, str | os.PathLike) else [*map(Path, inputs)]
     asked = scan_options({"output": output, **options})
+    paths = _with_sets(paths, asked)
     workspace, target = locate(asked)
     limits = _check(paths, asked, workspace, target)
     source = Source(capture_digest(paths), tuple(paths))
@@ -128,6 +129,17 @@ def _accepted(info: FieldInfo) -> Any:
 
 
 scan.__signature__ = _signature()  # type: ignore[attr-defined]
+
+
+def _with_sets(paths: Sequence[Path], options: ScanOptions) -> list[Path]:
+    """What the photos are read from."""
+    if not options.set:
+        return list(paths)
+    if paths:
+        raise InputError(f"Give all photos with --set, also those in {paths[0]}, or none.")
+    if len(options.set) < 2:
+        raise InputError("Give --set twice or more: once for each way in which the object lies.")
+    return list(options.set)
 
 
 def locate(options: ScanOptions) -> tuple[Workspace, Target]:
@@ -206,11 +218,32 @@ def _settings(options: ScanOptions, target: Target) -> Settings:
         **options.settings(),
         "points": _points(options),
         "known_cameras": _known_cameras(options),
+        "mask_folder": _mask_folder(options),
+        "mask_model": _mask_model(options),
         "name": target.name,
         "formats": list(target.formats),
         "until": options.until,
         "device": choose_device(options.device).value,
     }
+
+
+def _mask_folder(options: ScanOptions) -> list[str] | None:
+    """The folder of masks and the hash of what it holds."""
+    if options.mask in (None, "auto", "off"):
+        return None
+    from gypsum.masking import digest_of
+
+    folder = Path(str(options.mask))
+    return [str(folder.absolute()), digest_of(folder)]
+
+
+def _mask_model(options: ScanOptions) -> list[str] | None:
+    """The network's file and its hash."""
+    if options.mask_model is None:
+        return None
+    from gypsum.masking import check_model
+
+    return [str(options.mask_model.absolute()), check_model(options.mask_model)]
 
 
 def _points(options: ScanOptions) -> list[list[Any]]:

@@ -42,6 +42,8 @@ class PhotoFile:
     """The user's clip that it is a frame of, as in ``source``; None for a photo."""
     frame: int | None = None
     """Its number in the clip, from 0: frames of a clip are in the order in which it was filmed."""
+    set: int = 0
+    """In a flip capture, the number of its set: the object lies differently in each."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,21 @@
+"""Which pixels of the photos are the object."""
+
+from gypsum.masking.agreement import Agreement, agree
+from gypsum.masking.given import digest_of, list_given, match_given
+from gypsum.masking.saliency import MODEL, SaliencyNetwork, check_model
+from gypsum.masking.singles import SingleMasks, mask_photos
+from gypsum.masking.turntable import is_turntable
+
+__all__ = [
+    "MODEL",
+    "Agreement",
+    "SaliencyNetwork",
+    "SingleMasks",
+    "agree",
+    "check_model",
+    "digest_of",
+    "is_turntable",
+    "list_given",
+    "mask_photos",
+    "match_given",
+]

@@ -1,0 +1,246 @@
+"""Masks of single photos that agree with each other in space.
+
+What a network finds in one photo is often wrong: a picture on the wall, a shadow, half the object.
+The errors differ between photos while the object stays. So the masks vote on voxels, photos that
+most others contradict lose their weight, and the voxels' silhouettes say where in each photo the
+object can be. Within that, the photo's own mask, the object's colours and the photo's edges decide.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from gypsum.formats.atomic import atomic_write
+from gypsum.masking import colors, hull
+from gypsum.masking.refine import cut, guided
+from gypsum.scene import Progress, View, no_progress
+
+Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
+Bool = NDArray[np.bool_]
+UInt8 = NDArray[np.uint8]
+
+#: Photos that vote; more tell nothing new.
+_VOTERS = 80
+#: Long side of the masks that vote, and of the pictures in which outlines are sought, pixels.
+_VOTING_SIDE, _CUTTING_SIDE = 320, 1024
+#: Half the side of the first cube of voxels, in distances of the cameras; voxels along a side.
+_REACH, _COARSE, _FINE = 0.6, 64, 80
+#: The finer cube is this much larger than what the coarse one holds.
+_MARGIN = 1.25
+#: A voxel is the object's when this share of the photos that see it say so, ...
+_COARSE_SHARE, _SHARE = 0.6, 0.85
+#: ... and at least this share of all see it.
+_SEEN = 0.3
+#: A photo whose mask agrees with the silhouette by less (intersection over union) has hardly any
+#: weight; full weight from the second on.
+_CONTRADICTS, _AGREES = 0.3, 0.7
+_WEIGHT_LEAST = 0.02
+#: Below this median agreement, there is no object that the masks have in common.
+_COMMON = 0.4
+#: Odds for each source of evidence: the photo's own mask, colour.
+_OWN, _COLOR = 0.7, 1.5
+_OWN_SUREST = 2.5
+#: Voxels outside the silhouette beyond which nothing is the object's; and that count as around it.
+_BEYOND, _AROUND = 2.0, 25.0
+#: Voxels inside the silhouette from which colours are taken.
+_CORE = 3.0
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """What the photos agree on."""
+
+    masks: dict[str, Path]
+    """The masks written, by photo; none when nothing is agreed on."""
+    agreement: dict[str, float]
+    """Intersection over union of each photo's own mask with what the others make of it."""
+
+    @property
+    def found(self) -> bool:
+        """Whether there is an object."""
+        return bool(self.masks)
+
+
+def agree(
+    views: Sequence[View],
+    singles: Path,
+    folder: Path,
+    *,
+    given: frozenset[str] = frozenset(),
+    threads: int = 0,
+    progress: Progress = no_progress,
+) -> Agreement:
+    """Write the masks that the photos agree on, ``folder/NAME.png``, of the views' size.
+
+    ``singles/NAME.png`` are the photos' own masks (grey, at the views' size; a missing one has no
+    vote); those of photos in ``given`` were made by people and are taken as they are.
+    """
+    maps = {view.name: values for view in views if (values := _read(singles, view)) is not None}
+    voters = _voters([view for view in views if view.name in maps])
+    progress(0.02, "finding where the masks agree")
+    found = _carve(voters, [maps[view.name] for view in voters], given)
+    if found is None:
+        return Agreement({}, {})
+    grid, points = found
+    silhouettes = {view.name: hull.silhouette(_small(view), points, grid.voxel) for view in views}
+    shares = {name: _overlap(silhouettes[name], values >= 128) for name, values in maps.items()}
+    if np.median(list(shares.values())) < _COMMON:
+        return Agreement({}, shares)
+    progress(0.3, "finding the outline in every photo")
+    palette = _palette(views, maps, silhouettes, grid.voxel, points)
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def one(view: View) -> tuple[str, Path]:
+        target = folder / f"{view.name}.png"
+        if view.name in given:
+            mask = np.asarray(Image.open(singles / f"{view.name}.png").convert("L")) >= 128
+        else:
+            own = maps.get(view.name)
+            mask = _outline(view, own, silhouettes[view.name], palette, grid.voxel, points)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(target) as file:
+            Image.fromarray(mask.astype(np.uint8) * 255).save(file, "PNG")
+        return view.name, target
+
+    masks = {}
+    with ThreadPoolExecutor(min(threads or os.cpu_count() or 1, 8)) as pool:
+        for done, (name, path) in enumerate(pool.map(one, views), 1):
+            masks[name] = path
+            progress(0.3 + 0.7 * done / len(views), f"outline of photo {done} of {len(views)}")
+    return Agreement(masks, shares)
+
+
+def _read(folder: Path, view: View) -> UInt8 | None:
+    path = folder / f"{view.name}.png"
+    if not path.exists():
+        return None
+    small = _small(view)
+    with Image.open(path) as file:
+        size = (small.width, small.height)
+        return np.asarray(file.convert("L").resize(size, Image.Resampling.BOX))
+
+
+def _small(view: View) -> View:
+    return view.limited(_VOTING_SIDE)
+
+
+def _voters(views: Sequence[View]) -> list[View]:
+    """At most as many as are needed, evenly spread over the order in which they were taken."""
+    chosen = np.unique(np.linspace(0, len(views) - 1, _VOTERS).round().astype(int))
+    return [views[i] for i in chosen] if len(views) > _VOTERS else list(views)
+
+
+def _carve(
+    views: Sequence[View], maps: Sequence[UInt8], given: frozenset[str]
+) -> tuple[hull.Grid, Float32] | None:
+    """The grid and the object's surface voxels (N, 3), world; None when nothing is left."""
+    if len(views) < 3:
+        return None
+    center, distance = hull.looked_at(views)
+    grid = hull.Grid(center, _REACH * distance, _COARSE)
+    weights = np.ones(len(views))
+    occupied = _occupied(views, maps, weights, grid, _COARSE_SHARE)
+    for _ in range(2):  # The second time without the photos that the first contradicts.
+        if not occupied.any():
+            return None
+        grid = grid.around(occupied, _MARGIN, _FINE)
+        occupied = _occupied(views, maps, weights, grid, _SHARE)
+        if not occupied.any():
+            return None
+        points = grid.points()[hull.surface_of(occupied).ravel()]
+        before = weights
+        weights = np.array([
+            1.0 if view.name in given else _weight(_small(view), values, points, grid.voxel)
+            for view, values in zip(views, maps, strict=True)
+        ])  # fmt: skip
+        if np.abs(weights - before).max() < 0.1:
+            break
+    return grid, points
+
+
+def _occupied(
+    views: Sequence[View], maps: Sequence[UInt8], weights: Float64, grid: hull.Grid, share: float
+) -> Bool:
+    score, seen = hull.vote(views, maps, weights, grid.points())
+    shape = (grid.count,) * 3
+    return hull.largest_part(((score > share) & (seen > _SEEN)).reshape(shape))
+
+
+def _weight(view: View, values: UInt8, points: Float32, voxel: float) -> float:
+    overlap = _overlap(hull.silhouette(view, points, voxel), values >= 128)
+    weight = (overlap - _CONTRADICTS) / (_AGREES - _CONTRADICTS)
+    return float(np.clip(weight, _WEIGHT_LEAST, 1))
+
+
+def _overlap(a: Bool, b: Bool) -> float:
+    """Intersection over union."""
+    union = np.count_nonzero(a | b)
+    return np.count_nonzero(a & b) / union if union else 1.0
+
+
+def _inward(silhouette: Bool, view: View, voxel: float, points: Float32) -> Float32:
+    """(height, width) how far each pixel is inside the silhouette, in voxels; negative outside."""
+    depth = float(np.median(points @ view.R[2].astype(np.float32))) + float(view.t[2])
+    pixels = view.K[0, 0] * voxel / max(depth, 1e-6)
+    inside = cv2.distanceTransform(silhouette.astype(np.uint8), cv2.DIST_L2, 3)
+    outside = cv2.distanceTransform((~silhouette).astype(np.uint8), cv2.DIST_L2, 3)
+    return ((inside - outside) / max(pixels, 1e-6)).astype(np.float32)
+
+
+def _palette(
+    views: Sequence[View],
+    maps: dict[str, UInt8],
+    silhouettes: dict[str, Bool],
+    voxel: float,
+    points: Float32,
+) -> Float64:
+    """The object's colours in all photos."""
+    histograms = []
+    for view in _voters([view for view in views if view.name in maps]):
+        small = _small(view)
+        core = _inward(silhouettes[view.name], small, voxel, points) > _CORE
+        histograms.append(
+            colors.histogram(colors.bins(small.read())[core & (maps[view.name] >= 128)])
+        )
+    return colors.mean(histograms)
+
+
+def _outline(
+    view: View,
+    own: UInt8 | None,
+    silhouette: Bool,
+    palette: Float64,
+    voxel: float,
+    points: Float32,
+) -> Bool:
+    """(height, width) the object in one photo."""
+    work = view.limited(_CUTTING_SIDE)
+    picture, size = work.read(), (work.width, work.height)
+    inside = cv2.resize(silhouette.astype(np.uint8) * 255, size) >= 128
+    inward = _inward(inside, work, voxel, points)
+    odds = np.clip(inward + 0.5, -4, 0.5)
+    core = inward > _CORE
+    if own is not None:
+        share = cv2.resize(own, size, interpolation=cv2.INTER_LINEAR).astype(np.float32) / 255
+        logit = np.log((share + 0.02) / (1.02 - share))
+        odds += _OWN * logit.clip(-_OWN_SUREST, _OWN_SUREST)
+        core &= share >= 0.5
+    numbers = colors.bins(picture)
+    around = (inward < -_BEYOND) & (inward > -_AROUND)
+    if around.any() and palette.any():
+        here = colors.mean([palette, colors.histogram(numbers[core])])
+        odds += _COLOR * colors.odds(here, colors.histogram(numbers[around]))[numbers]
+    odds[inward < -_BEYOND] = -2 * abs(_OWN_SUREST) - 4
+    mask = cut(picture, guided(picture, odds.astype(np.float32)))
+    full = cv2.resize(mask.astype(np.uint8) * 255, (view.width, view.height))
+    return np.asarray(full >= 128)

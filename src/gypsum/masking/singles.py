@@ -1,0 +1,78 @@
+"""A mask for every photo: what people brought, or what a network finds in the photo alone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from gypsum.formats.atomic import atomic_write
+from gypsum.masking.given import read_given
+from gypsum.masking.saliency import MODEL, SaliencyNetwork
+from gypsum.scene import Progress, no_progress
+from gypsum.scene.capture import Capture, PhotoFile
+
+#: Long side at which photos are read for the network, which makes them smaller still.
+_READING_SIDE = 800
+
+
+@dataclass(frozen=True)
+class SingleMasks:
+    """Where the masks came from."""
+
+    given: tuple[str, ...]
+    """Photos whose mask people made."""
+    found: tuple[str, ...]
+    """Photos whose mask the network made."""
+
+
+def mask_photos(
+    capture: Capture,
+    photos: Path,
+    folder: Path,
+    *,
+    given: Mapping[str, Path],
+    network: Path | None = MODEL,
+    threads: int = 0,
+    progress: Progress = no_progress,
+) -> SingleMasks:
+    """Write ``folder/NAME.png``, grey, of the size of each upright photo.
+
+    ``given`` are the masks that people made, by photo. The others are made by the ``network``;
+    None leaves them out. A mask that is there from an earlier run is kept.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for photo in capture.photos:
+        if photo.name in given:
+            _write(folder, photo, read_given(given[photo.name], photo))
+    rest = [photo for photo in capture.photos if photo.name not in given]
+    if network is None:
+        return SingleMasks(tuple(given), ())
+    missing = [photo for photo in rest if not (folder / f"{photo.name}.png").exists()]
+    if missing:
+        saliency = SaliencyNetwork(network)
+
+        def one(photo: PhotoFile) -> None:
+            with Image.open(photos / photo.name) as file:
+                file.draft("RGB", (_READING_SIDE, _READING_SIDE))
+                picture = np.asarray(file.convert("RGB"))
+            values = saliency(picture)
+            size = (photo.width, photo.height)
+            mask = cv2.resize(values, size, interpolation=cv2.INTER_LINEAR)
+            _write(folder, photo, (mask * 255).round().astype(np.uint8))
+
+        with ThreadPoolExecutor(min(threads or os.cpu_count() or 1, 8)) as pool:
+            for done, _ in enumerate(pool.map(one, missing), 1):
+                progress(done / len(missing), f"photo {done} of {len(missing)}")
+    return SingleMasks(tuple(given), tuple(photo.name for photo in rest))
+
+
+def _write(folder: Path, photo: PhotoFile, mask: np.ndarray) -> None:  # type: ignore[type-arg]
+    with atomic_write(folder / f"{photo.name}.png") as file:
+        Image.fromarray(mask).save(file, "PNG", compress_level=2)
