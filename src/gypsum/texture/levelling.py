@@ -27,8 +27,10 @@ get worse; sqrt(STIFFNESS / ANCHOR), about six edges, is how far a correction re
 REACH = 24
 """Texels into the chart over which the last difference at a seam fades, in an atlas of 4096."""
 LEAST_REACH = 6
-TOUCH_UPS = 6
-"""Further rounds for seams where more than ``RESIDUE`` is left."""
+LEVEL = 0.01
+"""Step of the worst border that nobody sees."""
+TOUCH_UPS = 16
+"""Further rounds at most, for seams where more than ``RESIDUE`` is left, until all are level."""
 RESIDUE = 0.006
 NEARBY = 64
 """Seen vertices whose mean colours a part that nothing connects to them."""
@@ -149,10 +151,10 @@ def level_locally(canvas: Canvas, seams: Seams) -> None:
         # Where several charts meet, something is left, close to the seams. All are measured again:
         # what one round changes at a seam, its neighbours feel.
         left = _texture.seam_contrasts(canvas.atlas, seams.lines(canvas.layout), canvas.threads)
+        if _steps(seams, seams.lines(canvas.layout), left)[1] < LEVEL:
+            break
         lines = np.ascontiguousarray(seams.lines(canvas.layout)[left > RESIDUE])
         reach = LEAST_REACH
-        if len(lines) == 0:
-            break
 
 
 def border_steps(canvas: Canvas, seams: Seams) -> tuple[float, float]:
@@ -164,7 +166,13 @@ def border_steps(canvas: Canvas, seams: Seams) -> tuple[float, float]:
     if len(seams) == 0:
         return 0.0, 0.0
     lines = seams.lines(canvas.layout)
-    contrast = _texture.seam_contrasts(canvas.atlas, lines, canvas.threads)
+    return _steps(seams, lines, _texture.seam_contrasts(canvas.atlas, lines, canvas.threads))
+
+
+def _steps(
+    seams: Seams, lines: NDArray[np.float32], contrast: NDArray[np.float32]
+) -> tuple[float, float]:
+    """Mean and worst border from the contrasts of the seams' edges (E,)."""
     length = np.linalg.norm(lines[:, :, 1] - lines[:, :, 0], axis=2).mean(axis=1) + 1e-6
     pair = np.sort(seams.charts, axis=1).astype(np.int64)
     _, border = np.unique(pair[:, 0] << 32 | pair[:, 1], return_inverse=True)
