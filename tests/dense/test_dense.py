@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.spatial import cKDTree
 
 from gypsum import dense
 from gypsum.dense import depth_maps
@@ -155,7 +156,17 @@ def test_fused_points_lie_on_the_plane_once(workspace: Path) -> None:
     assert np.percentile(distance, 95) < 0.005
     assert np.median(cloud.normals @ scenes.NORMAL) > 0.99
     assert cloud.support is not None
-    assert cloud.support.min() >= 3
+    assert cloud.radii is not None
+    # Where only two photos look, points are unsure: few, and hardly any beside a sure one.
+    sure = cloud.support >= 3
+    assert cloud.support.min() == 2
+    assert np.mean(sure) > 0.9
+    nearest, _ = cKDTree(cloud.points[sure]).query(cloud.points[~sure])
+    assert np.mean(nearest > 1.5 * cloud.radii[~sure]) > 0.8
+    assert np.all(nearest > 0.2 * cloud.radii[~sure])
+    assert cloud.views is not None
+    assert len(cloud.views) == len(cloud)
+    assert cloud.views.counts[~sure].min() >= 2
     # Five photos of the same place must not give five times the points of one.
     pixels = views[0].width * views[0].height
     assert 0.5 * pixels < len(cloud) < 2.0 * pixels

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from gypsum.dense.colmap_workspace import map_path, read_map
 from gypsum.dense.sharpness import coarseness
@@ -35,6 +36,8 @@ _CACHE_BYTES = 768 << 20
 _BASE_BYTES, _BYTES_PER_PIXEL = 200 << 20, 80
 #: Bytes that a pixel of a kept photo takes.
 _BYTES_PER_KEPT_PIXEL = 20
+#: How many times larger the cells of unsure points are.
+_COARSER = 2.0
 #: View lists hold 16-bit numbers.
 _MOST_PHOTOS = 1 << 16
 
@@ -61,6 +64,8 @@ class FusionLimits:
     """A photo looks through a point when what it sees is this much further away, relative."""
     most_outside: float = 0.15
     """Share of the masks that may leave a point out: one bad mask does no harm."""
+    gap: float = 4.0
+    """Points on which only two photos agree stay where no other is this close, in their pixels."""
     mask_margin: int = 1
     """Masks reach this many pixels further when they speak against a point."""
 
@@ -89,6 +94,9 @@ def fuse(
     Pixels outside a photo's mask, and points outside the ``box``, give nothing. What has its place
     beside the object in several of the masks is dropped, hidden there or not: nothing but the
     object is inside all outlines.
+
+    Where nothing better is near, a point stays when one other photo agrees: in dark corners, better
+    a rough surface than a hole or a guess. Such points have a support of two and coarser cells.
 
     A blurred photo's pixels count as larger than they are: it comes later and weighs less.
 
@@ -133,6 +141,7 @@ class _Fusion:
         self.loader = _Loader(views, coarse, folder, kind, limits.min_confidence, budget.photos)
         self.most_points = budget.points
         self.cells: Cells | None = None
+        self.unsure: Cells | None = None
         self.kept, self.trusted = _Pixels(), _Pixels()
         self.cosine = float(np.cos(np.radians(limits.max_angle)))
 
@@ -149,12 +158,14 @@ class _Fusion:
         radii = np.concatenate([*sample, np.empty(0, np.float32)])
         if len(radii):
             edge = float(np.quantile(radii, 0.05)) / self.limits.cells_per_pixel
-            self.cells = Cells(edge, self.limits.cells_per_pixel, self.most_points)
+            per_pixel, most = self.limits.cells_per_pixel, self.most_points
+            self.cells = Cells(edge, per_pixel, most)
+            self.unsure = Cells(_COARSER * edge, per_pixel / _COARSER, most // 4)
         return sorted(sizes, key=lambda i: (sizes[i], i))
 
     def gather(self, i: int) -> None:
         """Add what photo ``i`` sees, others confirm, and no earlier photo has given."""
-        if self.cells is None:
+        if self.cells is None or self.unsure is None:
             return
         here = self.loader.get(i)
         others = self.others(i)
@@ -170,28 +181,29 @@ class _Fusion:
             limits.max_pixels, limits.max_depth, self.cosine, self.threads,
             agree, conflict, carried, points, normals,
         )  # fmt: skip
-        trusted = (agree >= limits.min_agree) & (agree > limits.agree_per_conflict * conflict)
-        keep = trusted & (carried == 0)
+        open_space = agree > limits.agree_per_conflict * conflict
+        trusted = (agree >= limits.min_agree) & open_space
+        unsure = (agree == limits.min_agree - 1) & open_space
+        fresh = (carried == 0) & (agree > 0)
         if self.box is not None:
-            keep[keep] = self.box.contains(points[keep])
+            fresh[fresh] = self.box.contains(points[fresh])
         self.trusted.set(i, trusted)
-        self.kept.set(i, keep)
-        self.cells.add(
-            keep.view(np.uint8), agree, points, normals,
-            self.views[i].resized(shape[1], shape[0]).read(),
-            here.depth * np.float32(here.size), here.confidence,
-        )  # fmt: skip
+        self.kept.set(i, trusted & fresh)
+        photo = self.views[i].resized(shape[1], shape[0]).read()
+        radii = here.depth * np.float32(here.size)
+        for cells, chosen in ((self.cells, trusted & fresh), (self.unsure, unsure & fresh)):
+            cells.add(chosen.view(np.uint8), agree, points, normals, photo, radii, here.confidence)
 
     def judge(self, i: int) -> None:
         """Ask photo ``i`` which of the points it sees, and through which it looks."""
-        if self.cells is None:
-            return
-        here = self.loader.get(i)
-        limits = self.limits
-        self.cells.judge(
-            i, here.depth, here.normal, here.K, here.pose, self.trusted.get(i),
-            self.wide_mask(i, here), limits.max_depth, self.cosine, limits.behind, self.threads,
-        )  # fmt: skip
+        here, limits = self.loader.get(i), self.limits
+        for cells in (self.cells, self.unsure):
+            if cells is not None:
+                cells.judge(
+                    i, here.depth, here.normal, here.K, here.pose, self.trusted.get(i),
+                    self.wide_mask(i, here), limits.max_depth, self.cosine, limits.behind,
+                    self.threads,
+                )  # fmt: skip
 
     def wide_mask(self, i: int, here: _Maps) -> NDArray[np.uint8]:
         """(H, W) 0 clearly beside the object; empty when the photo has no mask."""
@@ -202,12 +214,21 @@ class _Fusion:
         return np.asarray(cv2.dilate(mask.view(np.uint8), np.ones((reach, reach), np.uint8)))
 
     def cloud(self) -> PointCloud:
-        """The points that enough photos see."""
-        cells = self.cells or Cells(1.0, 1.0, 1)
+        """The points that enough photos see, and unsure ones in the gaps between them."""
         self.loader.items.clear()
-        points, normals, colors, radii, confidence, support, starts, photos = cells.finish(
-            self.limits.min_agree + 1, self.limits.agree_per_conflict, self.limits.most_outside
-        )
+        needed = self.limits.min_agree + 1
+        sure = self.finished(self.cells, needed)
+        if self.unsure is None or not len(self.unsure) or not len(sure):
+            return sure
+        unsure = self.finished(self.unsure, needed - 1)
+        alone = _far_from(sure, unsure, self.limits.gap, self.threads)
+        return _joined(sure, unsure.select(alone))
+
+    def finished(self, cells: Cells | None, fewest: int) -> PointCloud:
+        """The points of cells that at least ``fewest`` photos see."""
+        points, normals, colors, radii, confidence, support, starts, photos = (
+            cells or Cells(1.0, 1.0, 1)
+        ).finish(fewest, self.limits.agree_per_conflict, self.limits.most_outside)
         views = ViewLists(starts, photos)
         return PointCloud(points, normals, colors, radii, support, confidence, views)
 
@@ -216,6 +237,36 @@ class _Fusion:
         back = [j for j, s in enumerate(self.sources) if i in s and j not in self.sources[i]]
         matched = [j for j in [*self.sources[i], *back] if self.sources[j]]
         return matched[: self.loader.most - 1]
+
+
+def _far_from(cloud: PointCloud, others: PointCloud, gap: float, threads: int) -> Bools:
+    """(N,) which of the others have no point of the cloud within ``gap`` of their pixels."""
+    assert cloud.radii is not None
+    assert others.radii is not None
+    # One point for each cell of a pixel or two stands for those around it.
+    cell = np.floor(cloud.points / (2 * float(np.median(cloud.radii)))).astype(np.int64)
+    cell -= cell.min(axis=0)
+    extent = cell.max(axis=0) + 1
+    _, some = np.unique((cell[:, 0] * extent[1] + cell[:, 1]) * extent[2] + cell[:, 2], True)
+    reach = gap * others.radii
+    distance, _ = cKDTree(cloud.points[some]).query(
+        others.points, distance_upper_bound=float(reach.max(initial=0)), workers=threads or -1
+    )
+    return np.asarray(distance > reach)
+
+
+def _joined(sure: PointCloud, unsure: PointCloud) -> PointCloud:
+    """One cloud of both; unsure points count as coarser, so that they make no detail."""
+    assert sure.views is not None
+    assert unsure.views is not None
+    views = ViewLists(
+        np.concatenate([sure.views.starts, unsure.views.starts[1:] + sure.views.starts[-1]]),
+        np.concatenate([sure.views.photos, unsure.views.photos]),
+    )
+    unsure = replace(unsure, radii=np.float32(_COARSER) * np.asarray(unsure.radii))
+    known = ("points", "normals", "colors", "radii", "support", "confidence")
+    both = (np.concatenate([getattr(cloud, name) for cloud in (sure, unsure)]) for name in known)
+    return PointCloud(*both, views)
 
 
 @dataclass(frozen=True)
