@@ -2,6 +2,7 @@
 
 from gypsum.masking.agreement import Agreement, agree
 from gypsum.masking.given import digest_of, list_given, match_given
+from gypsum.masking.ground import clear_ground, find_ground
 from gypsum.masking.saliency import MODEL, SaliencyNetwork, check_model
 from gypsum.masking.singles import SingleMasks, mask_photos
 from gypsum.masking.turntable import is_turntable
@@ -13,7 +14,9 @@ __all__ = [
     "SingleMasks",
     "agree",
     "check_model",
+    "clear_ground",
     "digest_of",
+    "find_ground",
     "is_turntable",
     "list_given",
     "mask_photos",

@@ -125,16 +125,39 @@ def agree_on_object(context: StageContext) -> None:
     context.facts["agreement"] = {name: round(v, 3) for name, v in found.agreement.items()}
 
 
+def clear_ground(context: StageContext) -> None:
+    """The masks without the ground that the object stands on, where depths tell it."""
+    from gypsum.dense import read_views
+    from gypsum.dense.colmap_workspace import map_path, read_map
+    from gypsum.masking import clear_ground, find_ground
+
+    singles = _read(context.inputs["masks"])
+    views = attached(read_views(context.inputs["undistort"]), context.inputs)
+    found = [view for view in views if view.mask is not None and view.name not in singles["given"]]
+    if not found:
+        return
+    plane = find_ground(views, SparseModel.read(context.inputs["undistort"] / "sparse").points)
+    context.facts["ground"] = plane is not None
+    if plane is not None:
+        clear_ground(
+            found,
+            plane,
+            lambda view: read_map(map_path(context.inputs["depth"], "depth", view.name)),
+            context.folder / "masks",
+            threads=context.threads,
+            progress=context.progress,
+        )
+
+
 def attached(views: Sequence[View], inputs: Mapping[str, Path]) -> list[View]:
     """The views with the object's masks, where there are some."""
-    folder = inputs.get("object")
-    if folder is None:
-        return list(views)
-    paths = {view.name: folder / "masks" / f"{view.name}.png" for view in views}
-    return [
-        replace(view, mask=paths[view.name]) if paths[view.name].exists() else view
-        for view in views
-    ]
+    folders = [inputs[stage] for stage in ("ground", "object") if stage in inputs]
+
+    def mask_of(view: View) -> Path | None:
+        paths = (folder / "masks" / f"{view.name}.png" for folder in folders)
+        return next((path for path in paths if path.exists()), None)
+
+    return [replace(view, mask=mask_of(view)) for view in views]
 
 
 MASKS = Stage(
@@ -154,5 +177,14 @@ OBJECT = Stage(
     "dense",
     needs=("photos", "masks", "cameras", "undistort"),
     cost=25,
+    when="mask",
+)
+GROUND = Stage(
+    "ground",
+    "Telling the object from what it stands on",
+    f"{_HERE}:clear_ground",
+    "dense",
+    needs=("masks", "undistort", "object", "depth"),
+    cost=4,
     when="mask",
 )

@@ -16,7 +16,7 @@ import numpy as np
 
 from gypsum.errors import InputError
 from gypsum.options import Settings
-from gypsum.pipelines.masks import MASKS, OBJECT, attached, feature_masks
+from gypsum.pipelines.masks import GROUND, MASKS, OBJECT, attached, feature_masks
 from gypsum.scene import Box, Capture, SparseModel, View
 from gypsum.workspace import Pipeline, Stage, StageContext
 
@@ -402,8 +402,8 @@ def memory_needed(settings: Settings) -> int:
 _HERE = "gypsum.pipelines.photo"
 
 _EVERYTHING = (
-    "photos", "masks", "features", "matches", "cameras", "undistort", "object", "depth", "fusion",
-    "surface", "refine", "simplify", "texture", "export", "previews",
+    "photos", "masks", "features", "matches", "cameras", "undistort", "object", "depth", "ground",
+    "fusion", "surface", "refine", "simplify", "texture", "export", "previews",
 )  # fmt: skip
 
 PHOTO_SCAN = Pipeline(
