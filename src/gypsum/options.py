@@ -80,6 +80,13 @@ class Until(StrEnum):
     TEXTURE = "texture"
 
 
+class Mode(StrEnum):
+    """What a scan makes."""
+
+    PHOTO = "photo"
+    SPLAT = "splat"
+
+
 class Device(StrEnum):
     """Where depth maps are made."""
 
@@ -109,12 +116,18 @@ class Preset:
     texture: TextureSize
     refine: bool
     """Whether the photos refine the surface."""
+    splats: int
+    """3D Gaussians of a splat scan at most."""
+    splat_side: int
+    """Long side of the photos that they are trained on, pixels."""
+    splat_steps: int
+    """Steps of the training, a photo each."""
 
 
 PRESETS = {
-    Quality.DRAFT: Preset(1600, 800, 5, 50_000, TextureSize.K2, False),
-    Quality.NORMAL: Preset(2400, 1600, 8, 200_000, TextureSize.K4, False),
-    Quality.HIGH: Preset(3200, 2400, 10, 500_000, TextureSize.K8, True),
+    Quality.DRAFT: Preset(1600, 800, 5, 50_000, TextureSize.K2, False, 30_000, 480, 3_000),
+    Quality.NORMAL: Preset(2400, 1600, 8, 200_000, TextureSize.K4, False, 60_000, 800, 8_000),
+    Quality.HIGH: Preset(3200, 2400, 10, 500_000, TextureSize.K8, True, 150_000, 1280, 20_000),
 }
 
 _UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
@@ -243,6 +256,26 @@ class ScanOptions(BaseModel):
         "How much time to spend: draft for a quick look, high for the most detail.",
         short="-q",
     )
+    mode: Mode = _option(
+        Mode.PHOTO,
+        "What to make: photo is a textured model, splat a radiance field of 3D Gaussians, as PLY, "
+        "for looking at.",
+    )
+    splats: int | None = _option(
+        None,
+        f"Gaussians of a splat scan at most; {_presets('splats')}.",
+        unit="Gaussians",
+        ge=1_000,
+        le=5_000_000,
+    )
+    minutes: float | None = _option(
+        None,
+        "Train splats for so long; default: for as many steps as the quality says, however long "
+        "that takes.",
+        unit="minutes",
+        ge=0.01,
+        le=10_000,
+    )
     faces: int | None = _option(
         None,
         f"Triangles of the model; {_presets('faces')}.",
@@ -311,7 +344,7 @@ class ScanOptions(BaseModel):
         metavar="X Y Z X Y Z",
     )
     refine: bool | None = _option(
-        None, "Move the surface to where the photos agree best; default at high quality."
+        None, "Move the surface to where the photos agree best; default but for drafts."
     )
     watertight: bool = _option(False, "Make a closed solid with a flat base, as 3D printing needs.")
     marker_size: Length | None = _option(
@@ -362,6 +395,11 @@ class ScanOptions(BaseModel):
         preset = PRESETS[self.quality]
         return {
             "quality": self.quality.value,
+            "mode": self.mode.value,
+            "splats": self.splats or preset.splats,
+            "splat_side": preset.splat_side,
+            "splat_steps": preset.splat_steps,
+            "minutes": self.minutes,
             "frames": self.frames,
             "feature_side": preset.feature_side,
             "depth_side": preset.depth_side,
@@ -680,7 +718,7 @@ def _values(info: FieldInfo) -> str:
     """What an option takes, in words."""
     text = str(info.annotation)
     choices = (
-        Quality, TextureSize, TextureFormat, UpAxis, Switch, Until, Device, Matcher, PageSize,
+        Quality, TextureSize, TextureFormat, UpAxis, Switch, Until, Device, Matcher, Mode, PageSize,
     )  # fmt: skip
     for choice in choices:
         if choice.__name__ in text:

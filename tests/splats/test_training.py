@@ -30,8 +30,8 @@ def test_photos_that_were_held_out_are_met(tmp_path: Path) -> None:
     found = trained(tmp_path, iterations=1000)
     assert list(found.scores) == ["005.png", "015.png"]
     assert found.mean is not None
-    assert found.mean.psnr > 22
-    assert found.mean.ssim > 0.72
+    assert found.mean.psnr > 21
+    assert found.mean.ssim > 0.66
     assert 300 < len(found.splats) <= 500
     assert found.splats.degree == 1
     picture = Image.open(tmp_path / "fit/preview.jpg")

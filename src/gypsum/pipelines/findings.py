@@ -10,6 +10,7 @@ from gypsum.report import (
     ExportedFile,
     LostPhoto,
     Photos,
+    Radiance,
     ReportData,
     StageTiming,
     Texture,
@@ -41,6 +42,7 @@ def collect(context: StageContext) -> ReportData:
         dense=_dense(facts),
         surface=_surface(context, facts),
         texture=_texture(facts),
+        radiance=_radiance(facts),
         exports=tuple(ExportedFile(**file) for file in facts.get("export", {}).get("files", ())),
         seconds=sum(record.seconds for record in made.values()),
         cpu_seconds=sum(record.cpu_seconds for record in made.values()),
@@ -78,6 +80,10 @@ def _surface(context: StageContext, facts: dict[str, dict[str, Any]]) -> Any:
     mesh = read_mesh(context.inputs["simplify"] / "mesh.ply")
     metric = bool(facts["cameras"].get("metric", False))
     return describe_surface(mesh, metric, facts["surface"].get("box"))
+
+
+def _radiance(facts: dict[str, dict[str, Any]]) -> Radiance | None:
+    return Radiance(**facts["splats"]) if "splats" in facts else None
 
 
 _TEXTURE_FACTS = (

@@ -16,9 +16,9 @@ from gypsum._version import __version__
 from gypsum.capture import capture_digest, expected_photos, find_photos
 from gypsum.errors import InputError
 from gypsum.formats import FORMATS, format_of, usd
-from gypsum.options import Matcher, ScanOptions, Settings, scan_options
-from gypsum.pipelines.photo import PHOTO_SCAN, disk_needed, known_lengths, memory_needed
-from gypsum.workspace import Limits, Listener, Source, Step, Workspace, plan, run_pipeline
+from gypsum.options import Matcher, Mode, ScanOptions, Settings, Until, scan_options
+from gypsum.pipelines import photo, splat
+from gypsum.workspace import Limits, Listener, Pipeline, Source, Step, Workspace, plan, run_pipeline
 from gypsum.workspace.devices import choose_device
 from gypsum.workspace.events import RunFinished, ignore
 from gypsum.workspace.failures import explained_at
@@ -30,6 +30,14 @@ SCAN_FILE = "scan.json"
 
 #: The model's name when no output is named, and its format.
 _DEFAULT_NAME, _DEFAULT_FORMAT = "model", "glb"
+
+#: What of a splat scan can be asked for, and which options only one of the modes has.
+_SPLAT_FORMATS, _SPLAT_UNTIL = ("ply",), (None, Until.CAMERAS)
+_OF_SPLATS = ("splats", "minutes")
+_OF_MESHES = (
+    "faces", "texture", "textures", "texture_smoothing", "normal_map", "pbr", "box", "refine",
+    "watertight",
+)  # fmt: skip
 
 StrPath = str | os.PathLike[str]
 
@@ -99,9 +107,8 @@ def scan(
     with explained_at(workspace.root):
         _remember(workspace, source, asked)
     settings = _settings(asked, target)
-    run_pipeline(
-        PHOTO_SCAN.chosen(settings), workspace, source, settings, limits, asked.until, listener
-    )
+    stages = _pipeline(asked).chosen(settings)
+    run_pipeline(stages, workspace, source, settings, limits, asked.until, listener)
     result = _result(workspace, _deliver(workspace, target) if asked.until is None else ())
     listener(_finished(result, time.monotonic() - began))
     return result
@@ -149,13 +156,15 @@ def locate(options: ScanOptions) -> tuple[Workspace, Target]:
         raise InputError("Say where the model goes, for example with -o vase.glb.")
     if output is not None and output.is_dir():
         raise InputError(f"{output} is a folder; name the model in it, like {output / 'vase.glb'}.")
+    _check_mode(options)
     formats = list(options.format)
     if output is not None and (output.suffix or not formats):
         formats.insert(0, format_of(output))
     for name in formats:
         if name not in FORMATS:
             raise InputError(f"There is no format {name}; the formats are {', '.join(FORMATS)}.")
-    unique = tuple(dict.fromkeys(formats or [_DEFAULT_FORMAT]))
+    default = _SPLAT_FORMATS[0] if options.mode is Mode.SPLAT else _DEFAULT_FORMAT
+    unique = tuple(dict.fromkeys(formats or [default]))
     target = Target(
         output.parent if output is not None else None,
         output.stem if output is not None else _DEFAULT_NAME,
@@ -163,6 +172,39 @@ def locate(options: ScanOptions) -> tuple[Workspace, Target]:
     )
     folder = options.workspace or (output or Path()).with_suffix(".gypsum")
     return Workspace(folder), target
+
+
+def _check_mode(options: ScanOptions) -> None:
+    """Nothing is asked for that the mode does not have."""
+    splats = options.mode is Mode.SPLAT
+    for name in _OF_MESHES if splats else _OF_SPLATS:
+        if getattr(options, name) != ScanOptions.model_fields[name].default:
+            flag = "--" + name.replace("_", "-")
+            raise InputError(
+                f"{flag} is for textured models; splats have no such thing."
+                if splats
+                else f"{flag} is for splats; add --mode splat, or leave it away."
+            )
+    if splats:
+        _check_splats(options)
+
+
+def _check_splats(options: ScanOptions) -> None:
+    formats = [*options.format]
+    if options.output is not None and options.output.suffix:
+        formats.append(options.output.suffix[1:].lower())
+    other = [name for name in formats if name not in _SPLAT_FORMATS]
+    if other:
+        raise InputError(
+            f"Splats can't be written as {other[0]}; name the output like garden.ply, or leave "
+            "--mode splat away for a textured model."
+        )
+    if options.until not in _SPLAT_UNTIL:
+        raise InputError(f"A splat scan has no part {options.until}; use --until cameras.")
+
+
+def _pipeline(options: ScanOptions) -> Pipeline:
+    return splat.SPLAT_SCAN if options.mode is Mode.SPLAT else photo.PHOTO_SCAN
 
 
 def _check(
@@ -186,14 +228,16 @@ def _check(
     if options.distance or options.points:
         from gypsum.cameras import check_lengths
 
-        check_lengths(known_lengths(settings), [photo.source for photo in photos])
+        check_lengths(photo.known_lengths(settings), [file.source for file in photos])
     if options.cameras is not None:
         from gypsum.cameras import KnownCameras, check_names
 
         known = KnownCameras.from_json(settings["known_cameras"])
-        check_names(options.cameras, known, [photo.source for photo in photos])
-    check_disk(workspace.root, disk_needed(expected_photos(photos, options.frames), settings))
-    memory = check_memory(options.memory, memory_needed(settings))
+        check_names(options.cameras, known, [file.source for file in photos])
+    needs = splat if options.mode is Mode.SPLAT else photo
+    expected = expected_photos(photos, options.frames)
+    check_disk(workspace.root, needs.disk_needed(expected, settings))
+    memory = check_memory(options.memory, needs.memory_needed(settings))
     return Limits(cores(options.threads), memory)
 
 
@@ -292,7 +336,7 @@ def inspect_workspace(folder: StrPath, **options: Any) -> list[Step]:
     _, target = locate(asked)
     source = Source(_digest_now(scanned), tuple(map(Path, scanned["inputs"])))
     settings = _settings(asked, target)
-    return plan(PHOTO_SCAN.chosen(settings).until(asked.until), workspace, source, settings)
+    return plan(_pipeline(asked).chosen(settings).until(asked.until), workspace, source, settings)
 
 
 def _digest_now(scanned: dict[str, Any]) -> str:

@@ -1,6 +1,6 @@
 """What a scan tells about itself: numbers, pictures, and what to do better next time."""
 
-from gypsum.report.contact import Remark, Sheet, Tile, write_sheet
+from gypsum.report.contact import Remark, Sheet, Tile, check_sheet, write_sheet
 from gypsum.report.coverage import draw_coverage, find_coverage
 from gypsum.report.facts import (
     describe_cameras,
@@ -19,6 +19,7 @@ from gypsum.report.schema import (
     LostPhoto,
     Machine,
     Photos,
+    Radiance,
     RegisteredPhoto,
     ReportData,
     StageTiming,
@@ -36,6 +37,7 @@ __all__ = [
     "Machine",
     "Photos",
     "PreviewFacts",
+    "Radiance",
     "RegisteredPhoto",
     "Remark",
     "Renderer",
@@ -46,6 +48,7 @@ __all__ = [
     "Surface",
     "Texture",
     "Tile",
+    "check_sheet",
     "describe_cameras",
     "describe_frame",
     "describe_machine",

@@ -41,8 +41,8 @@ def render_page(data: ReportData, previews: Path, coverage: Coverage | None = No
 
 def _sections(data: ReportData, previews: Path, coverage: Coverage | None) -> list[Markup]:
     sections = [_header(data), _tiles(data), _advice(data), _pictures(previews)]
-    sections += [_exports(data), _lost(data), _frame(data), _coverage(coverage), _cameras(data)]
-    sections += [_stages(data), _details(data)]
+    sections += [_held_out(data), _exports(data), _lost(data), _frame(data), _coverage(coverage)]
+    sections += [_cameras(data), _stages(data), _details(data)]
     return [section for section in sections if section]
 
 
@@ -62,6 +62,9 @@ def _summary(data: ReportData) -> str:
     start = f"From {plural(photos.given, 'photo')}"
     if photos.registered < photos.given:
         start += f", {photos.registered:,} of which could be placed,"
+    if data.radiance is not None:
+        made = f"a radiance field of {plural(data.radiance.splats, 'splat')}"
+        return f"{start} Gypsum made {made} in {duration(data.seconds)}."
     if data.surface is None:
         made = "a cloud of coloured points" if data.dense else "the places of the cameras"
         return f"{start} Gypsum worked out {made} in {duration(data.seconds)}."
@@ -85,6 +88,10 @@ def _tiles(data: ReportData) -> Markup:
     if data.cameras is not None:
         error = f"{data.cameras.reprojection_error_px:.2f} px"
         tiles.append(_tile(error, "camera error"))
+    if data.radiance is not None:
+        tiles.append(_tile(short(data.radiance.splats), "splats"))
+        if data.radiance.psnr is not None:
+            tiles.append(_tile(f"{data.radiance.psnr:.1f} dB", "on photos held out"))
     if data.dense is not None:
         tiles.append(_tile(short(data.dense.points), "points"))
     if data.surface is not None:
@@ -149,6 +156,20 @@ def _exports(data: ReportData) -> Markup:
         return Markup()
     rows = [(file.name, file.format.upper(), size(file.bytes)) for file in data.exports]
     return _section("Files", _table(("File", "Format", "Size"), rows, numbers=1))
+
+
+def _held_out(data: ReportData) -> Markup:
+    """How near the splats come to photos that they were not trained on."""
+    if data.radiance is None or not data.radiance.held_out:
+        return Markup()
+    rows = [(p.name, f"{p.psnr:.1f}", f"{p.ssim:.3f}") for p in data.radiance.held_out]
+    rows.append(("Mean", f"{data.radiance.psnr:.1f}", f"{data.radiance.ssim:.3f}"))
+    text = (
+        "These photos were held out of the training and compared with the splats from the same "
+        "places. More decibels and a similarity nearer to 1 are better."
+    )
+    table = _table(("Photo", "PSNR, dB", "SSIM"), rows, numbers=2)
+    return _section("Photos held out", element("p", text), table)
 
 
 def _lost(data: ReportData) -> Markup:

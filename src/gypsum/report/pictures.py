@@ -52,5 +52,20 @@ STRIP = Picture(
     wide=True, in_report=False,
 )  # fmt: skip
 
-PICTURES = (MODEL, TURNTABLE, CLAY, COMPARISON, CAMERAS, DEPTH, STRIP)
+SPLATS = Picture("splats.png", "The splats from one side.", "The splats.", wide=True)
+SPLATS_TURN = Picture(
+    "splats.webp", "The splats from changing places.", "The splats from between the photos.",
+    wide=True,
+)  # fmt: skip
+SPLATS_COMPARISON = Picture(
+    "splats.jpg",
+    "Photos beside the splats drawn from the same places.",
+    "Photos that were held out of the training, and the splats from the same places.",
+    wide=True,
+)
+
+PICTURES = (
+    MODEL, TURNTABLE, CLAY, COMPARISON, SPLATS, SPLATS_TURN, SPLATS_COMPARISON, CAMERAS, DEPTH,
+    STRIP,
+)  # fmt: skip
 """In the order in which the report shows them."""

@@ -195,6 +195,30 @@ class Texture(_Part):
     )
 
 
+class HeldOutPhoto(_Part):
+    """A photo that splats were not trained on, compared with what they show from its place."""
+
+    name: str = Field(description="The photo's name in the sparse model.")
+    psnr: float = Field(description="Peak signal-to-noise ratio, dB.")
+    ssim: float = Field(description="Structural similarity; 1 is equal.")
+
+
+class Radiance(_Part):
+    """The radiance field of a splat scan."""
+
+    splats: int = Field(description="3D Gaussians.")
+    degree: int = Field(description="Degree of the spherical harmonics.")
+    steps: int = Field(description="Steps of the training, a photo each.")
+    side: int = Field(description="Long side of the photos trained on, pixels.")
+    psnr: float | None = Field(
+        None, description="Mean PSNR over the photos that were held out, dB; null without any."
+    )
+    ssim: float | None = Field(None, description="Mean structural similarity over them.")
+    held_out: tuple[HeldOutPhoto, ...] = Field(
+        (), description="Every tenth photo, which the training never saw."
+    )
+
+
 class ExportedFile(_Part):
     """A file of the model."""
 
@@ -242,6 +266,7 @@ class ReportData(_Part):
     dense: Dense | None = Field(None, description="Depth maps and dense cloud.")
     surface: Surface | None = Field(None, description="The final mesh.")
     texture: Texture | None = Field(None, description="The texture atlas.")
+    radiance: Radiance | None = Field(None, description="The radiance field of a splat scan.")
     exports: tuple[ExportedFile, ...] = Field((), description="The model's files.")
     seconds: float = Field(description="Wall time of all stages, kept ones included, seconds.")
     cpu_seconds: float = Field(description="Processor time of all stages, seconds.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,8 @@ _FLATNESS = 0.3
 #: Cells of the grid that finds empty places, along a photo's longer side; a place is empty when no
 #: point is within so many cells; so many points around it tell its depth.
 _GRID, _EMPTY, _AROUND = 24, 1.5, 8
+#: A point is behind another when it is so many times further away.
+_BEHIND = 1.15
 #: Standard deviation of a Gaussian put there, in cells, and its opacity.
 _OVERLAP, _GUESSED = 0.7, 0.3
 #: A point is kept when at least this many photos saw it.
@@ -50,40 +53,76 @@ def from_cloud(cloud: PointCloud, count: int, seed: int = 0) -> Splats:
 def fill(model: SparseModel, views: Sequence[View]) -> Splats:
     """Gaussians where photos show what no known point is near: walls, floors, the sky.
 
-    A coarse grid is laid over each photo. Its empty places get the inverse depth that the points
-    around them have in that photo, the nearer ones the more, and the photo's colour.
+    A coarse grid is laid over each photo. Its empty places get the photo's colour and the largest
+    depth that the points around them have in that photo: what has no points is mostly a background.
+    Those that would stand before known points in other photos are left out.
     """
-    ids = {photo.name: number for number, photo in model.photos.items()}
-    place = np.full(int(model.point_ids.max(initial=-1)) + 1, -1)
-    place[model.point_ids] = np.arange(len(model.points))
     points, colors, sizes = [], [], []
-    for view in views:
-        seen = model.photos[ids[view.name]].point3d_ids
-        known = model.points[place[seen[seen >= 0]]]
-        pixels, depths = view.project(known)
-        near = depths > 0
-        if near.sum() < _AROUND:
+    landmarks = _landmarks(model, views)
+    for view, seen in zip(views, landmarks, strict=True):
+        if len(seen.depths) < _AROUND:
             continue
         step = max(view.width, view.height) / _GRID
         x, y = np.meshgrid(np.arange(0.5, view.width / step), np.arange(0.5, view.height / step))
         grid = np.stack([x.ravel(), y.ravel()], 1) * step
-        distances, nearest = cKDTree(pixels[near]).query(grid, _AROUND)
+        distances, nearest = seen.tree.query(grid, _AROUND)
+        small = view.resized(round(view.width / step), round(view.height / step))
+        column, row = np.minimum((grid / step).astype(int), (small.width - 1, small.height - 1)).T
         empty = distances[:, 0] > _EMPTY * step
-        weights = 1 / distances[empty] ** 2
-        inverse = (weights / depths[near][nearest[empty]]).sum(1) / weights.sum(1)
+        mask = small.read_mask()
+        if mask is not None:
+            empty &= mask[row, column]
+        depths = seen.depths[nearest[empty]].max(1)
         rays = np.c_[grid[empty], np.ones(empty.sum())] @ np.linalg.inv(view.K).T
-        points.append((rays / inverse[:, None] - view.t) @ view.R)
-        size = (round(view.width / step), round(view.height / step))
-        small = view.resized(*size).read()
-        where = (grid[empty] / step).astype(int)
-        colors.append(small[where[:, 1].clip(max=size[1] - 1), where[:, 0].clip(max=size[0] - 1)])
-        sizes.append(step / view.K[0, 0] / inverse * _OVERLAP)
+        points.append((rays * depths[:, None] - view.t) @ view.R)
+        colors.append(small.read()[row[empty], column[empty]])
+        sizes.append(step / view.K[0, 0] * depths * _OVERLAP)
     if not points:
         return _round(np.empty((0, 3), np.float32), np.empty((0, 3), np.uint8))
     splats = _round(np.concatenate(points).astype(np.float32), np.concatenate(colors))
     splats.log_scales[:] = np.log(np.concatenate(sizes))[:, None]
     splats.opacities[:] = np.log(_GUESSED / (1 - _GUESSED))
-    return splats
+    return splats.select(~_before(splats.means, views, landmarks))
+
+
+@dataclass(frozen=True)
+class _Landmarks:
+    """Known points that a photo sees."""
+
+    tree: cKDTree
+    """Of their pixels."""
+    depths: NDArray[np.float64]
+
+
+def _landmarks(model: SparseModel, views: Sequence[View]) -> list[_Landmarks]:
+    ids = {photo.name: number for number, photo in model.photos.items()}
+    place = np.full(int(model.point_ids.max(initial=-1)) + 1, -1)
+    place[model.point_ids] = np.arange(len(model.points))
+    found = []
+    for view in views:
+        seen = model.photos[ids[view.name]].point3d_ids
+        pixels, depths = view.project(model.points[place[seen[seen >= 0]]])
+        front = depths > 0
+        found.append(_Landmarks(cKDTree(pixels[front]), depths[front]))
+    return found
+
+
+def _before(
+    points: Float32, views: Sequence[View], landmarks: Sequence[_Landmarks]
+) -> NDArray[np.bool_]:
+    """(N,) what is before known points that a photo sees near it, and so is no more than air."""
+    air = np.zeros(len(points), bool)
+    for view, seen in zip(views, landmarks, strict=True):
+        pixels, depths = view.project(points)
+        inside = (depths > 0) & (pixels >= 0).all(1) & (pixels < (view.width, view.height)).all(1)
+        here = np.flatnonzero(inside & ~air)
+        if not len(here) or not len(seen.depths):
+            continue
+        reach = _EMPTY * max(view.width, view.height) / _GRID
+        distances, nearest = seen.tree.query(pixels[here])
+        behind = _BEHIND * depths[here] < seen.depths[nearest]
+        air[here[(distances < reach) & behind]] = True
+    return air
 
 
 def together(first: Splats, second: Splats) -> Splats:

@@ -1,0 +1,188 @@
+"""The Splat Scan: overlapping photos to a radiance field of 3D Gaussians.
+
+It begins as the Photo Scan does, with the same stages: both modes share what a workspace holds of
+photos, cameras and undistorted photos.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import takewhile
+
+import numpy as np
+from PIL import Image
+
+from gypsum.options import Settings
+from gypsum.pipelines.photo import PHOTO_SCAN, posed_views
+from gypsum.scene import SparseModel
+from gypsum.workspace import Pipeline, Stage, StageContext
+
+#: The stages of the Photo Scan with which this one begins: all that come before the depth maps.
+_SHARED = tuple(takewhile(lambda stage: stage.name != "depth", PHOTO_SCAN.stages))
+#: Those of them that make views.
+_VIEWS = tuple(stage.name for stage in _SHARED if stage.name in ("undistort", "object"))
+
+#: Bytes a photo takes in the workspace besides what it is trained on, and of each pixel of that.
+_DISK_PER_PHOTO = 12 * 2**20
+_DISK_PER_PIXEL = 4
+#: The splats' file, pictures, and the state that an interrupted training goes on from.
+_DISK_PER_SPLAT = 1200
+_DISK_FOR_RESULTS = 100 * 2**20
+
+#: What the libraries take; of a splat its numbers, their derivatives and their moments, and its
+#: share of the lists; of a pixel all that is computed of it.
+_MEMORY_BASE = 600 * 2**20
+_MEMORY_PER_SPLAT = 2500
+_MEMORY_PER_PIXEL = 150
+
+_FILE = "splats.ply"
+
+#: Steps that no one waits for.
+_ENDLESS = 10**9
+
+_PORTRAIT = (1200, 900)
+_FRAMES, _FRAME, _FRAME_MILLISECONDS = 48, (640, 480), 90
+_COMPARED = 3
+
+
+def train_splats(context: StageContext) -> None:
+    """Gaussians that look like the photos from their places."""
+    from gypsum.formats.ply import write_splats
+    from gypsum.splats import TrainOptions, fit
+
+    settings = context.settings
+    steps = settings["splat_steps"]
+    fitted = fit(
+        SparseModel.read(context.inputs["undistort"] / "sparse"),
+        posed_views(context),
+        context.folder,
+        TrainOptions(
+            splats=settings["splats"],
+            # A time says alone when to stop.
+            iterations=steps if settings["minutes"] is None else _ENDLESS,
+            minutes=settings["minutes"],
+            threads=context.threads,
+        ),
+        long_side=settings["splat_side"],
+        progress=context.progress,
+    )
+    write_splats(context.folder / _FILE, fitted.splats)
+    mean = fitted.mean
+    context.facts.update(
+        splats=len(fitted.splats),
+        degree=fitted.splats.degree,
+        steps=fitted.iterations,
+        side=settings["splat_side"],
+        psnr=None if mean is None else mean.psnr,
+        ssim=None if mean is None else mean.ssim,
+        held_out=[
+            {"name": name, "psnr": score.psnr, "ssim": score.ssim}
+            for name, score in fitted.scores.items()
+        ],
+    )
+
+
+def export_splats(context: StageContext) -> None:
+    """The splats in a file of the output's name."""
+    from gypsum.formats.ply import read_splats, write_splats
+
+    path = context.folder / "models" / f"{context.settings['name']}.ply"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_splats(path, read_splats(context.inputs["splats"] / _FILE))
+    size = path.stat().st_size
+    context.facts["files"] = [{"name": f"models/{path.name}", "format": "ply", "bytes": size}]
+
+
+def draw_splats(context: StageContext) -> None:
+    """Pictures of the splats from between the photos, and beside photos."""
+    from gypsum.formats.atomic import atomic_write
+    from gypsum.formats.ply import read_splats
+    from gypsum.report import pictures
+    from gypsum.splats import render
+    from gypsum.splats.fit import held_out, spread
+    from gypsum.splats.pictures import beside, loop
+
+    splats = read_splats(context.inputs["splats"] / _FILE)
+    views = posed_views(context)
+    extent, threads = spread(views), context.threads
+    folder = context.folder / "previews"
+    folder.mkdir(parents=True, exist_ok=True)
+    frames = []
+    for number, view in enumerate(loop(views, _FRAMES, *_FRAME)):
+        context.progress(number / (_FRAMES + 4), "flying around")
+        drawn, _ = render(splats, view, extent=extent, threads=threads)
+        frames.append(Image.fromarray(drawn))
+    with atomic_write(folder / pictures.SPLATS_TURN.file) as file:
+        frames[0].save(
+            file, "WEBP", save_all=True, append_images=frames[1:], loop=0, quality=80, method=3,
+            duration=_FRAME_MILLISECONDS,
+        )  # fmt: skip
+    context.progress(_FRAMES / (_FRAMES + 4), "drawing the splats")
+    portrait, _ = render(splats, loop(views, 1, *_PORTRAIT)[0], extent=extent, threads=threads)
+    with atomic_write(folder / pictures.SPLATS.file) as file:
+        Image.fromarray(portrait).save(file, "PNG")
+    numbers = held_out(len(views)) or list(range(len(views)))
+    some = [views[n] for n in numbers[:: max(1, len(numbers) // _COMPARED)][:_COMPARED]]
+    both = beside(splats, [view.limited(800) for view in some], extent, threads)
+    with atomic_write(folder / pictures.SPLATS_COMPARISON.file) as file:
+        Image.fromarray(np.ascontiguousarray(both)).save(file, "JPEG", quality=88)
+
+
+def disk_needed(photos: int, settings: Settings) -> int:
+    """Bytes that a scan's workspace may take."""
+    pixels = settings["splat_side"] ** 2 * 3 // 4
+    per_photo = _DISK_PER_PHOTO + pixels * _DISK_PER_PIXEL
+    return int(_DISK_FOR_RESULTS + photos * per_photo + settings["splats"] * _DISK_PER_SPLAT)
+
+
+def memory_needed(settings: Settings) -> int:
+    """Bytes without which a scan does not get through."""
+    pixels = settings["splat_side"] ** 2 * 3 // 4
+    return int(_MEMORY_BASE + settings["splats"] * _MEMORY_PER_SPLAT + pixels * _MEMORY_PER_PIXEL)
+
+
+def _report() -> Stage:
+    report = next(stage for stage in PHOTO_SCAN.stages if stage.name == "report")
+    return replace(
+        report, needs=(*(stage.name for stage in _SHARED), "splats", "export", "previews")
+    )
+
+
+_HERE = "gypsum.pipelines.splat"
+
+SPLAT_SCAN = Pipeline(
+    "splat",
+    (
+        *_SHARED,
+        Stage(
+            "splats",
+            "Training the splats",
+            f"{_HERE}:train_splats",
+            "splats",
+            needs=_VIEWS,
+            settings=("splats", "splat_side", "splat_steps", "minutes"),
+            publishes=("preview.jpg",),
+            cost=600,
+        ),
+        Stage(
+            "export",
+            "Writing the splats",
+            f"{_HERE}:export_splats",
+            "files",
+            needs=("splats",),
+            settings=("name",),
+            publishes=("models",),
+            cost=1,
+        ),
+        Stage(
+            "previews",
+            "Drawing pictures of the splats",
+            f"{_HERE}:draw_splats",
+            "files",
+            needs=(*_VIEWS, "splats"),
+            publishes=("previews",),
+            cost=10,
+        ),
+        _report(),
+    ),
+)
