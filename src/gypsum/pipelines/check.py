@@ -17,9 +17,17 @@ from gypsum._version import __version__
 from gypsum.capture import capture_digest
 from gypsum.checks import CheckedPhoto, Finding, Judgement, Measure
 from gypsum.errors import InputError
-from gypsum.options import PRESETS, CheckOptions, Preset, Quality, check_options
+from gypsum.options import (
+    PRESETS,
+    CheckOptions,
+    Preset,
+    Quality,
+    check_options,
+    format_bytes,
+    scan_options,
+)
 from gypsum.pipelines.photo import PHOTO_SCAN, memory_needed
-from gypsum.report import Remark, Sheet, Tile, write_sheet
+from gypsum.report import Remark, Sheet, Tile, check_sheet, write_sheet
 from gypsum.scene import Capture, SkippedPhoto
 from gypsum.workspace import (
     Limits,
@@ -180,12 +188,13 @@ def check(
         raise InputError("Say which photos to check: a folder, photo files or a zip.")
     asked = check_options({"output": output, **options})
     if asked.output is not None:
+        check_sheet(asked.output)
         check_writable(asked.output.parent, "the contact sheet's folder")
     limits = Limits(cores(asked.threads), check_memory(None, _MEMORY))
     source = Source(capture_digest(paths), tuple(paths))
     with tempfile.TemporaryDirectory(prefix="gypsum-check-") as folder:
         workspace = Workspace(Path(folder))
-        settings = {"frames": asked.frames}
+        settings = {**scan_options({}).settings(), "frames": asked.frames}
         records = run_pipeline(
             CHECK, workspace, source, settings, limits, listener=progress or ignore
         )
@@ -271,8 +280,6 @@ def _title(path: Path) -> str:
 
 def make_sheet(title: str, result: CheckResult) -> Sheet:
     """The contact sheet of a check."""
-    from gypsum.options import format_bytes
-
     verdict = "These photos can be scanned." if result.usable else "Better not scan these photos."
     estimates = "; ".join(
         f"{one.quality} {minutes(one.seconds)}, {format_bytes(one.memory)}"

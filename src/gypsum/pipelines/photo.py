@@ -62,8 +62,10 @@ def read_photos(context: StageContext) -> None:
 def find_features(context: StageContext) -> None:
     """Distinctive points of every photo."""
     from gypsum.cameras import detect_features
+    from gypsum.pipelines.check import warn_of_photos
 
     photos = context.inputs["photos"]
+    warn_of_photos(Capture.read(photos), photos / "photos", context)
     detect_features(
         Capture.read(photos),
         photos / "photos",

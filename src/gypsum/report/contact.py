@@ -15,6 +15,8 @@ from gypsum.formats.atomic import atomic_write
 from gypsum.report.markup import Markup, element
 
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+_PAGES = (".html", ".htm")
+_PICTURES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 #: Pixels of a tile's picture: in HTML shown at half this size, for fine screens.
 _TILE = 320
 _COLUMNS = 6
@@ -74,18 +76,22 @@ class Sheet:
     """Files that were left out, and why, as the rest of a sentence."""
 
 
+def check_sheet(path: Path) -> None:
+    """Refuse names of other files than sheets, before the work."""
+    if path.suffix.lower() not in (*_PAGES, *_PICTURES):
+        raise InputError(f"A contact sheet is .html, .png or .jpg, not {path.name}.")
+
+
 def write_sheet(path: Path, sheet: Sheet, photos: Path) -> None:
     """Write the sheet; the suffix of ``path`` chooses: ``.html``, ``.png`` or ``.jpg``."""
+    check_sheet(path)
     suffix = path.suffix.lower()
-    if suffix in (".html", ".htm"):
+    if suffix in _PAGES:
         content = render_html(sheet, photos).encode()
-    elif suffix in (".png", ".jpg", ".jpeg"):
-        buffer = io.BytesIO()
-        kind = "PNG" if suffix == ".png" else "JPEG"
-        draw_sheet(sheet, photos).save(buffer, kind, quality=88)
-        content = buffer.getvalue()
     else:
-        raise InputError(f"A contact sheet is .html, .png or .jpg, not {path.name}.")
+        buffer = io.BytesIO()
+        draw_sheet(sheet, photos).save(buffer, _PICTURES[suffix], quality=88)
+        content = buffer.getvalue()
     with atomic_write(path) as file:
         file.write(content)
 
