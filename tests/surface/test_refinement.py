@@ -14,6 +14,7 @@ from PIL import Image
 from gypsum.native import _refine, _render
 from gypsum.scene import Mesh, View
 from gypsum.surface import RefineOptions, refine
+from gypsum.surface.refinement import _affordable_photos
 from gypsum.surface.topology import border_edges
 
 from .shapes import edge_uses, euler, grid_mesh, looking_at
@@ -291,6 +292,15 @@ def test_borders_stay_and_nothing_opens(tmp_path: Path) -> None:
     ends = finer.vertices[border_edges(finer.faces)]
     off = np.min(np.minimum(ends[..., :2], 1 - ends[..., :2]), axis=-1)
     assert np.abs(off).max() < 0.01
+
+
+def test_fewer_photos_are_compared_where_many_pixels_show_the_surface(tmp_path: Path) -> None:
+    views = cameras(tmp_path, [(0.2, 0.5), (0.8, 0.5)])
+    mesh = relief(10, flat)
+    shown = sum(np.count_nonzero(draw(mesh, view)[0] >= 0) for view in views)
+    for comparisons, photos in ((np.inf, 5), (5.5 * shown, 5), (3.3 * shown, 3), (0.5, 2)):
+        options = RefineOptions(photos=5, comparisons=comparisons)
+        assert _affordable_photos(mesh, views, options, 1) == photos
 
 
 def test_a_small_memory_gives_the_same(tmp_path: Path) -> None:

@@ -36,6 +36,8 @@ _CACHE_BYTES = 768 << 20
 _BASE_BYTES, _BYTES_PER_PIXEL = 200 << 20, 80
 #: Bytes that a pixel of a kept photo takes.
 _BYTES_PER_KEPT_PIXEL = 20
+#: What a cloud knows of each of its points, besides the photos that see it.
+_MEASURED = ("points", "normals", "colors", "radii", "support", "confidence")
 #: How many times larger the cells of unsure points are.
 _COARSER = 2.0
 #: View lists hold 16-bit numbers.
@@ -264,9 +266,8 @@ def _joined(sure: PointCloud, unsure: PointCloud) -> PointCloud:
         np.concatenate([sure.views.photos, unsure.views.photos]),
     )
     unsure = replace(unsure, radii=np.float32(_COARSER) * np.asarray(unsure.radii))
-    known = ("points", "normals", "colors", "radii", "support", "confidence")
-    both = (np.concatenate([getattr(cloud, name) for cloud in (sure, unsure)]) for name in known)
-    return PointCloud(*both, views)
+    pairs = [(getattr(sure, name), getattr(unsure, name)) for name in _MEASURED]
+    return PointCloud(**dict(zip(_MEASURED, map(np.concatenate, pairs), strict=True)), views=views)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ may end its process, and must come after Pillow.
 
 from __future__ import annotations
 
+import math
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -241,13 +242,15 @@ def build_surface(context: StageContext) -> None:
 def refine_surface(context: StageContext) -> None:
     """The surface where the photos agree best."""
     from gypsum.formats.ply import read_mesh, write_mesh
-    from gypsum.surface import refine
+    from gypsum.surface import RefineOptions, refine
 
     views = posed_views(context)
+    patient = RefineOptions(comparisons=math.inf)
     mesh = refine(
         read_mesh(context.inputs["surface"] / "mesh.ply"),
         [view.limited(context.settings["depth_side"]) for view in views],
         [neighborhood.sources for neighborhood in _neighborhoods(context, views)],
+        patient if context.settings["quality"] == "high" else RefineOptions(),
         threads=context.threads,
         memory=context.memory,
         progress=context.progress,
@@ -499,8 +502,9 @@ PHOTO_SCAN = Pipeline(
             f"{_HERE}:refine_surface",
             "surface",
             needs=("undistort", "object", "ground", "surface"),
-            settings=("depth_side", "depth_photos"),
-            cost=180,
+            settings=("depth_side", "depth_photos", "quality"),
+            version=2,
+            cost=80,
             when="refine",
         ),
         Stage(

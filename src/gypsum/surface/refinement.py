@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -46,6 +46,10 @@ LONGEST_STEP = 0.5
 SOLVER_ROUNDS = 40
 #: Share of the way to their neighbours' middle that vertices slide along the surface in a step.
 SLIDE = 0.2
+#: However many pixels show the surface, each photo is compared with at least so many others.
+FEWEST_PHOTOS = 2
+#: How many times smaller the photos are in which those pixels are counted.
+COUNTED_IN = 8
 #: Share of the memory that photos and depths may take.
 CACHED = 0.25
 
@@ -57,7 +61,9 @@ class RefineOptions:
     levels: tuple[tuple[float, int], ...] = ((0.5, 4), (1.0, 4))
     """Sizes of the photos, one after the other, and the steps taken at each."""
     photos: int = 5
-    """Others with which each photo is compared."""
+    """Others with which each photo is compared, at most."""
+    comparisons: float = 1e8
+    """Pixels compared in a step at full size: beyond, each photo is compared with fewer others."""
     pixels_per_face: float = 8.0
     """Area of a triangle in the closest photo of a level, while it moves."""
     radius: int = 3
@@ -92,6 +98,7 @@ def refine(
         A mesh without colours, with as many parts and borders as the one given. Each triangle is
         cut in four at the end, so that a model with many triangles can be made of it.
     """
+    options = replace(options, photos=_affordable_photos(mesh, views, options, threads))
     work = [steps * scale**2 for scale, steps in options.levels]
     done = 0.0
     for (scale, steps), share in zip(options.levels, work, strict=True):
@@ -105,6 +112,27 @@ def refine(
             done += part
         mesh = level.mesh
     return split_long_edges(mesh, np.zeros(len(mesh.vertices)), 1.0)[0]
+
+
+def _affordable_photos(
+    mesh: Mesh, views: Sequence[View], options: RefineOptions, threads: int
+) -> int:
+    """With how many others each photo is compared, from the pixels that show the surface."""
+    shown = 0.0
+    for view in views:
+        small = _scaled(view, 1 / COUNTED_IN)
+        pixels = view.width * view.height / (small.width * small.height)
+        shown += pixels * np.count_nonzero(_drawn(mesh, small, threads)[0] >= 0)
+    affordable = min(options.comparisons / max(shown, 1.0), options.photos)
+    return max(min(options.photos, FEWEST_PHOTOS), int(affordable))
+
+
+def _drawn(mesh: Mesh, view: View, threads: int) -> tuple[NDArray[np.int32], Float32, Float32]:
+    """Face, barycentric weights and depth at each pixel of the view."""
+    points = (mesh.vertices.astype(np.float64) @ view.R.T + view.t).astype(np.float32)
+    return _render.rasterize(
+        points, mesh.faces, view.K, view.width, view.height, np.zeros(3), np.inf, threads
+    )
 
 
 def _scaled(view: View, scale: float) -> View:
@@ -202,12 +230,7 @@ class _Level:
         return pull, stiffness, energy / max(windows, 1)
 
     def _draw(self, number: int) -> tuple[NDArray[np.int32], Float32, Float32]:
-        view = self._views[number]
-        points = (self.mesh.vertices.astype(np.float64) @ view.R.T + view.t).astype(np.float32)
-        return _render.rasterize(
-            points, self.mesh.faces, view.K, view.width, view.height, np.zeros(3), np.inf,
-            self._threads,
-        )  # fmt: skip
+        return _drawn(self.mesh, self._views[number], self._threads)
 
 
 class _Cache(Generic[Picture]):
