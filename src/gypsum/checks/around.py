@@ -130,8 +130,11 @@ def triangulate(photos: Sequence[PhotoFile], preview: Preview, pair: PairPreview
     wide = determinant > _LEAST_ANGLE**2 * aa * bb
     depth = (ab[wide] * bt[wide] - bb[wide] * at[wide]) / determinant[wide]
     points = first[wide] * depth[:, None]
-    ahead = points[points[:, 2] > 0]
-    return ahead[ahead[:, 2] < 4 * np.median(ahead[:, 2])] if len(ahead) else ahead
+    ahead: Float64 = points[points[:, 2] > 0]
+    if not len(ahead):
+        return ahead
+    near: Float64 = ahead[ahead[:, 2] < 4 * np.median(ahead[:, 2])]
+    return near
 
 
 def _rays(photo: PhotoFile, focal: float, xy: NDArray[np.floating]) -> Float64:

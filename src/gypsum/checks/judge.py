@@ -202,7 +202,7 @@ def _checked(
 def _of_pictures(
     photos: Sequence[PhotoFile], measures: Sequence[PictureMeasures]
 ) -> Iterator[Finding]:
-    texts = {
+    texts: dict[str, tuple[str, str, str, float, list[float]]] = {
         "blurred": (
             "blurred",
             "Hold the camera still, give it light, wait for the focus, and take these again.",
@@ -221,7 +221,7 @@ def _of_pictures(
         "small": (
             f"smaller than {SMALL} pixels",
             "Use the photos as the camera took them, not previews or copies sent by a messenger.",
-            "longer side, pixels", SMALL, [max(p.width, p.height) for p in photos],
+            "longer side, pixels", SMALL, [float(max(p.width, p.height)) for p in photos],
         ),
     }  # fmt: skip
     for code, (what, do, measure, limit, values) in texts.items():
@@ -248,7 +248,7 @@ def _of_pictures(
 def _of_overlap(
     photos: Sequence[PhotoFile], preview: Preview, directions: Directions
 ) -> Iterator[Finding]:
-    alone = [photos[n].name for n in np.flatnonzero(preview.group != 0)]
+    alone = [photos[int(n)].name for n in np.flatnonzero(preview.group != 0)]
     share = len(alone) / len(photos)
     if share > UNLINKED or directions.photos < 3:
         yield Finding(

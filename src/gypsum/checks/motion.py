@@ -135,7 +135,7 @@ def steadiness(photos: Sequence[PhotoFile], preview: Preview) -> tuple[float, fl
                 matched[photo][pair.matched(photo)] = True
                 near[photo] = True
     inside, outside = [], []
-    for photo in np.flatnonzero(near):
+    for photo in np.flatnonzero(near).tolist():
         size = (photos[photo].width, photos[photo].height)
         middle = _in_middle(preview.points[photo], size)
         inside.append(matched[photo][middle])
