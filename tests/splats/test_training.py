@@ -166,6 +166,17 @@ def test_empty_places_are_filled_at_the_depth_around_them(tmp_path: Path) -> Non
     assert np.percentile(distances, 90) < 2.6
 
 
+def test_photos_keep_no_files_open(tmp_path: Path) -> None:
+    _, views = scenes.capture(6, tmp_path)
+    photos = PhotoCache(views, 32, tmp_path / "cache")
+    opened = len(list(Path("/proc/self/fd").iterdir())) if Path("/proc/self/fd").exists() else 0
+    sizes = {photos.get(n, level).pixels.shape for n in range(6) for level in range(3)}
+    assert sizes == {(24, 32, 3), (12, 16, 3), (6, 8, 3)}
+    assert photos.get(0, 2).view.K[0, 0] == views[0].K[0, 0] / 8
+    if opened:
+        assert len(list(Path("/proc/self/fd").iterdir())) == opened
+
+
 def test_every_tenth_photo_is_held_out_when_there_are_enough() -> None:
     assert held_out(19) == []
     assert held_out(40) == [5, 15, 25, 35]

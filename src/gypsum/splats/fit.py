@@ -63,7 +63,9 @@ def fit(
 
     A picture ``preview.jpg`` in it shows a photo beside what is there of it so far.
     """
-    photos = PhotoCache(views, long_side, folder / "photos", progress)
+    photos = PhotoCache(
+        views, long_side, folder / "photos", lambda _, doing="": progress(0.0, doing)
+    )
     held = held_out(len(views))
     chosen = [number for number in range(len(views)) if number not in held]
     extent = spread(views)

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from gypsum.formats.atomic import atomic_write
 from gypsum.scene import Progress, View, no_progress
 
 UInt8 = NDArray[np.uint8]
@@ -33,55 +34,51 @@ class TrainingPhoto:
 class PhotoCache:
     """The photos of a scene by number and level.
 
-    Pictures are written once as arrays and mapped from there: what memory can't hold stays on disk,
-    and a hundred photos take no longer to open than one.
+    Pictures are written once as arrays and mapped from there one at a time: what memory can't hold
+    stays on disk, and the number of open files does not grow with that of the photos.
     """
 
     def __init__(
         self, views: Sequence[View], long_side: int, folder: Path, progress: Progress = no_progress
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._photos = []
-        for number, view in enumerate(views):
+        self._folder = folder
+        self._views = [view.limited(long_side) for view in views]
+        for number, view in enumerate(self._views):
             progress(number / len(views), f"photo {number + 1} of {len(views)}")
-            self._photos.append(_levels(view.limited(long_side), folder / f"{number:05d}"))
+            self._keep(number, view)
 
     def __len__(self) -> int:
-        return len(self._photos)
+        return len(self._views)
 
     def get(self, number: int, level: int) -> TrainingPhoto:
         """A photo; level 0 is the largest."""
-        return self._photos[number][level]
+        view = self._views[number]
+        pixels = np.load(self._path(number, level), mmap_mode="r")
+        mask = None
+        if view.mask is not None:
+            mask = np.load(self._path(number, level, "-mask"), mmap_mode="r")
+        return TrainingPhoto(_shrunk(view, level), pixels, mask)
+
+    def _keep(self, number: int, view: View) -> None:
+        if not self._path(number, len(SHRINKS) - 1).exists():
+            self._write(number, view, view.read())
+        masked = self._path(number, len(SHRINKS) - 1, "-mask").exists()
+        mask = None if masked else view.read_mask()
+        if mask is not None:
+            self._write(number, view, np.where(mask, 255, 0).astype(np.uint8), "-mask")
+
+    def _write(self, number: int, view: View, pixels: UInt8, what: str = "") -> None:
+        for level in range(len(SHRINKS)):
+            small = _shrunk(view, level)
+            size = (small.width, small.height)
+            with atomic_write(self._path(number, level, what)) as file:
+                np.save(file, cv2.resize(pixels, size, interpolation=cv2.INTER_AREA))
+
+    def _path(self, number: int, level: int, what: str = "") -> Path:
+        return self._folder / f"{number:05d}-{level}{what}.npy"
 
 
-def _levels(view: View, stem: Path) -> list[TrainingPhoto]:
-    photo = mask = None
-    levels = []
-    for level, shrink in enumerate(SHRINKS):
-        small = view.resized(max(1, view.width // shrink), max(1, view.height // shrink))
-        size = (small.width, small.height)
-        path = stem.with_name(f"{stem.name}-{level}.npy")
-        masked = stem.with_name(f"{stem.name}-{level}-mask.npy")
-        if not path.exists():
-            photo = view.read() if photo is None else photo
-            _save(path, cv2.resize(photo, size, interpolation=cv2.INTER_AREA))
-        if view.mask is not None and not masked.exists():
-            mask = _mask(view) if mask is None else mask
-            _save(masked, cv2.resize(mask, size, interpolation=cv2.INTER_AREA))
-        pixels = np.load(path, mmap_mode="r")
-        inside = np.load(masked, mmap_mode="r") if view.mask is not None else None
-        levels.append(TrainingPhoto(small, pixels, inside))
-    return levels
-
-
-def _mask(view: View) -> UInt8:
-    mask = view.read_mask()
-    assert mask is not None
-    return np.where(mask, 255, 0).astype(np.uint8)
-
-
-def _save(path: Path, pixels: NDArray[np.generic]) -> None:
-    temporary = path.with_suffix(".part")
-    with temporary.open("wb") as file:
-        np.save(file, pixels)
-    temporary.replace(path)
+def _shrunk(view: View, level: int) -> View:
+    shrink = SHRINKS[level]
+    return view.resized(max(1, view.width // shrink), max(1, view.height // shrink))
