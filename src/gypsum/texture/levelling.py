@@ -29,7 +29,7 @@ REACH = 24
 LEAST_REACH = 6
 LEVEL = 0.01
 """Step of the worst border that nobody sees."""
-TOUCH_UPS = 16
+TOUCH_UPS = 10
 """Further rounds at most, for seams where more than ``RESIDUE`` is left, until all are level."""
 RESIDUE = 0.006
 NEARBY = 64
