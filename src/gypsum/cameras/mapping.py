@@ -150,9 +150,13 @@ def read_scene(database_path: Path) -> Scene:
 
 
 def calibrated_geometries(
-    scene: Scene, cameras: Sequence[pycolmap.Camera], threads: int, progress: Progress
+    scene: Scene,
+    matches: Mapping[Pair, Matches],
+    cameras: Sequence[pycolmap.Camera],
+    threads: int,
+    progress: Progress,
 ) -> dict[Pair, pycolmap.TwoViewGeometry]:
-    """The two-view geometries of all matches again, for cameras that are now known."""
+    """The two-view geometries of ``matches`` for cameras that are now known."""
     import pycolmap
 
     options = two_view_options(rough=False)
@@ -164,15 +168,15 @@ def calibrated_geometries(
             scene.points[i],
             cameras[j],
             scene.points[j],
-            scene.matches[pair],
+            matches[pair],
             options,
         )
 
     found = {}
-    work = (partial(verify, pair) for pair in scene.matches)
+    work = (partial(verify, pair) for pair in matches)
     for done, (pair, geometry) in enumerate(in_parallel(work, threads), start=1):
         if done % 16 == 0:
-            progress(done / len(scene.matches), "checking pairs against each other")
+            progress(done / len(matches), "checking pairs against each other")
         if len(geometry.inlier_matches) >= MIN_MATCHES:
             found[pair] = geometry
     return dict(sorted(found.items()))
@@ -196,7 +200,11 @@ def map_trustworthy(
         # A wrong focal length makes true pairs look inconsistent: judge again with the one found.
         wrong = best is not None and _focal_change(scene, best.model) > _FOCAL_CHANGE
         if best is not None and wrong and best.trusted < len(scene.names):
-            best = mapper.map_again(best)
+            before, first = set(best.doubtful), best
+            best = mapper.map_again(first)
+            if best is first:
+                # The one focal length or the other: what either lets stand may stand.
+                best.doubtful = sorted(before & set(best.doubtful))
     else:
         best = mapper.map_pairs(scene.geometries, scene.cameras)
         if best is not None:
@@ -224,7 +232,10 @@ class _Mapper:
     def map_again(self, first: Mapped) -> Mapped:
         """The better of ``first`` and a model of the pairs that are consistent by its cameras."""
         cameras = _found_cameras(self.scene, first.model)
-        geometries = calibrated_geometries(self.scene, cameras, self.threads, self.progress)
+        verified = {pair: g.inlier_matches for pair, g in self.scene.geometries.items()}
+        geometries = calibrated_geometries(
+            self.scene, verified, cameras, self.threads, self.progress
+        )
         return self.map_consistent(cameras, geometries, first) or first
 
     def map_consistent(
@@ -266,7 +277,10 @@ class _Mapper:
         cameras = scene.cameras
         if first is not None:
             cameras = _without_distortion(_found_cameras(scene, first.model), scene.fixed)
-        geometries = calibrated_geometries(scene, cameras, self.threads, self.progress)
+        # A wrong focal length may have kept true pairs from being verified.
+        geometries = calibrated_geometries(
+            scene, scene.matches, cameras, self.threads, self.progress
+        )
         graph = build_graph(scene.points, scene.cameras, geometries)
         keep = consistent_pairs(graph)
         consistent = graph.select(keep)
@@ -274,7 +288,7 @@ class _Mapper:
         filtered = self.folder / "mapping.db"
         try:
             _write_database(self.database_path, filtered, cameras, chosen)
-            mapped = _map_globally(filtered, self.folder, self.threads)
+            mapped = _map_globally(filtered, self.folder)
         finally:
             remove_database(filtered)
         if mapped is None:
@@ -322,9 +336,7 @@ class _Mapper:
 
     def _attempt(self, attempt: Attempt, database: Path, within_reach: int) -> Mapped | None:
         fixed = self.scene.fixed
-        return _map(
-            attempt, database, self.folder, within_reach, fixed, self.threads, self.progress
-        )
+        return _map(attempt, database, self.folder, within_reach, fixed, self.progress)
 
 
 def thinly_held(model: pycolmap.Reconstruction) -> bool:
@@ -392,7 +404,7 @@ def _doubtful(
         stay = (edges.pairs != worst).all(axis=1)
         edges, wrong, astray = edges.select(stay), wrong[stay], astray[stay]
     # Once some are gone, others may have lost what joined them: the largest group stays.
-    agreeing = edges.select(~wrong & ~(astray > limit))
+    agreeing = edges.select(~wrong)
     joined = agreeing.components() == 0
     doubtful += [
         name
@@ -541,14 +553,14 @@ def _map(
     folder: Path,
     within_reach: int,
     fixed: frozenset[int],
-    threads: int,
     progress: Progress,
 ) -> Mapped | None:
     """One run of COLMAP's incremental mapper."""
     import pycolmap
 
     options = pycolmap.IncrementalPipelineOptions()
-    options.num_threads = threads
+    # With more, the first pair already is another one each time; they would save a tenth.
+    options.num_threads = options.mapper.num_threads = 1
     options.extract_colors = False
     options.min_model_size = 3
     options.constant_cameras = set(fixed)
@@ -590,12 +602,12 @@ def _map(
     return Mapped(ranked[0], groups, facts={"thresholds": attempt.name})
 
 
-def _map_globally(database_path: Path, folder: Path, threads: int) -> Mapped | None:
+def _map_globally(database_path: Path, folder: Path) -> Mapped | None:
     """One run of COLMAP's global mapper; None when it places nothing."""
     import pycolmap
 
     options = pycolmap.GlobalPipelineOptions()
-    options.num_threads = options.mapper.num_threads = threads
+    options.num_threads = options.mapper.num_threads = 1
     options.random_seed = options.mapper.random_seed = SEED
     output = folder / "mapping"
     shutil.rmtree(output, ignore_errors=True)
