@@ -42,7 +42,7 @@ def test_json_has_every_figure_with_its_limit(photos: Path) -> None:
     done = gypsum("check", str(photos), "--json", "-o", "sheet.html", folder=photos.parent)
     found = json.loads(done.stdout)
     assert found["usable"] is False
-    assert {"code", "what", "value", "limit", "unit", "good"} == set(found["measures"][0])
+    assert {"code", "what", "value", "bound", "limit", "unit", "good"} == set(found["measures"][0])
     assert [one["quality"] for one in found["estimates"]] == ["draft", "normal", "high"]
     assert all(one["seconds"] > 0 and one["memory"] > 0 for one in found["estimates"])
     assert len(found["photos"]) == 4

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -89,6 +89,8 @@ class Measure:
     code: str
     what: str
     value: float
+    bound: str
+    """``"at most"`` or ``"at least"`` the limit."""
     limit: float
     unit: str
     good: bool
@@ -165,6 +167,8 @@ def judge(capture: Capture, measures: Sequence[PictureMeasures], preview: Previe
     findings.sort(key=lambda finding: list(Severity)[::-1].index(finding.severity))
     unlinked = set(np.flatnonzero(preview.group != 0).tolist())
     extra = {"same place": set(same), "no overlap": unlinked}
+    if moved is not None and any(finding.code == "moved" for finding in findings):
+        extra["after it moved"] = set(range(moved.photo, len(photos)))
     return Judgement(
         _checked(photos, measures, preview, extra),
         tuple(findings),
@@ -299,7 +303,7 @@ def _of_motion(
             "turns.",
             "share of pairs that show it", turning, TURNING,
         )  # fmt: skip
-    elif moved is not None and is_moved(moved):
+    elif moved is not None and shown_share(moved) > MOVED_SHARE:
         yield Finding(
             "moved",
             Severity.PROBLEM,
@@ -312,13 +316,10 @@ def _of_motion(
         )  # fmt: skip
 
 
-def is_moved(moved: Moved) -> bool:
-    """Whether what looks like a motion is one."""
-    return (
-        moved.pairs >= LEAST_PAIRS
-        and moved.share >= MOVED_SHARE
-        and moved.share >= CHANCE * moved.within
-    )
+def shown_share(moved: Moved) -> float:
+    """The share of pairs across the moment that show a motion; 0 where chance shows as much."""
+    by_chance = moved.pairs < LEAST_PAIRS or moved.share < CHANCE * moved.within
+    return 0.0 if by_chance else moved.share
 
 
 def _of_surface(plain: float, steady: float) -> Iterator[Finding]:
@@ -371,10 +372,10 @@ def _measures(
     plain: float,
 ) -> Iterator[Measure]:
     def below(code: str, what: str, value: float, limit: float, unit: str = "") -> Measure:
-        return Measure(code, what, round(value, 3), limit, unit, value <= limit)
+        return Measure(code, what, round(value, 3), "at most", limit, unit, value <= limit)
 
     def above(code: str, what: str, value: float, limit: float, unit: str = "") -> Measure:
-        return Measure(code, what, round(value, 3), limit, unit, value >= limit)
+        return Measure(code, what, round(value, 3), "at least", limit, unit, value >= limit)
 
     n = len(photos)
     yield below("blurred", "blur, median", _median([m.blur for m in measures]), BLUR, "pixels")
@@ -388,8 +389,10 @@ def _measures(
     free = stands_free(directions)
     what = "largest gap around" if free else "largest gap around (a wall or ground: no matter)"
     gap = below("one-sided", what, directions.gap, GAP, "degrees")
-    yield gap if free else Measure(gap.code, what, gap.value, GAP, "degrees", True)
-    yield below("moved", "pairs with two motions", moved.share if moved else 0.0, MOVED_SHARE)
+    yield gap if free else replace(gap, good=True)
+    yield below(
+        "moved", "pairs with two motions", shown_share(moved) if moved else 0.0, MOVED_SHARE
+    )
     yield below("turntable", "pairs with a part that stands still", turning, TURNING)
     yield below("plain", "middle without detail", plain, PLAIN)
     yield above("reflective", "matching of the middle against around it", steady, STEADY)

@@ -72,7 +72,7 @@ def _print(result: CheckResult) -> None:
     for measure in result.measures:
         value, limit = (figure(v, measure.unit) for v in (measure.value, measure.limit))
         mark = "" if measure.good else "  <-- beyond the limit"
-        print(f"  {measure.what:<{wide}}  {value:>14}  limit {limit}{mark}")
+        print(f"  {measure.what:<{wide}}  {value:>14}  limit: {measure.bound} {limit}{mark}")
     print()
     for finding in result.findings:
         print(f"{finding.severity.value.capitalize()}: {finding.what}\n  {finding.do}")

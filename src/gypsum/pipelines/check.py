@@ -294,7 +294,7 @@ def make_sheet(title: str, result: CheckResult) -> Sheet:
             Remark(finding.severity.value, finding.what, finding.do) for finding in result.findings
         ),
         figures=tuple(
-            (m.what, figure(m.value, m.unit), figure(m.limit, m.unit), m.good)
+            (m.what, figure(m.value, m.unit), f"{m.bound} {figure(m.limit, m.unit)}", m.good)
             for m in result.measures
         ),
         tiles=tuple(
