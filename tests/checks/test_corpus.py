@@ -15,8 +15,8 @@ from gypsum.sample import make_sample
 
 #: Photos that each mistake needs to show; few, as rendering them takes the time of these tests.
 PHOTOS = {
-    None: 20, Fault.BLURRED: 12, Fault.DARK: 12, Fault.BURNT: 12, Fault.FEW: 8, Fault.ONE_SIDED: 10,
-    Fault.MOVED: 22, Fault.PLAIN: 14, Fault.MIRROR: 16, Fault.DUPLICATES: 20, Fault.SMALL: 12,
+    None: 20, Fault.BLURRED: 6, Fault.DARK: 6, Fault.BURNT: 6, Fault.FEW: 8, Fault.ONE_SIDED: 10,
+    Fault.MOVED: 22, Fault.PLAIN: 14, Fault.MIRROR: 16, Fault.DUPLICATES: 20, Fault.SMALL: 6,
 }  # fmt: skip
 
 #: What else is true of a capture with a mistake.
