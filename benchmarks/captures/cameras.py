@@ -81,7 +81,7 @@ def with_pycolmap(capture: Path, work: Path) -> dict[str, Any]:
 
 
 def errors(found: Poses, capture: Path) -> dict[str, float] | None:
-    """Median and largest error of centres (percent of the radius) and rotations (degrees)."""
+    """Median and largest error of centres (percent of the radius) and rotations (degrees), AUC."""
     path = capture / "truth" / "cameras.json"
     if not path.exists():
         return None
@@ -102,7 +102,28 @@ def errors(found: Poses, capture: Path) -> dict[str, float] | None:
         "centre_max_percent": float(100 * distance.max() / radius),
         "rotation_median_deg": float(np.median(angle)),
         "rotation_max_deg": float(angle.max()),
+        "auc_1_deg": area_under_recall(turns, here, R, there, len(truth)),
     }
+
+
+def area_under_recall(
+    turns: Float64, here: Float64, R: Float64, there: Float64, given: int, limit: float = 1.0
+) -> float:
+    """AUC of the errors of all pairs of ``given`` photos, up to ``limit`` degrees.
+
+    A pair's error is the larger of those of its relative rotation and of its direction (Jin et al.
+    2021); that of a pair with a photo left out is beyond every limit.
+    """
+    i, j = np.triu_indices(len(here), 1)
+    relative = np.einsum("eij,ekj->eik", turns[j], turns[i])
+    exact = np.einsum("eij,ekj->eik", R[j], R[i])
+    cosine = (np.einsum("eij,eij->e", relative, exact) - 1) / 2
+    seen = np.einsum("eij,ej->ei", turns[j], here[i] - here[j])
+    true = np.einsum("eij,ej->ei", R[j], there[i] - there[j])
+    lengths = np.linalg.norm(seen, axis=1) * np.linalg.norm(true, axis=1)
+    direction = (seen * true).sum(axis=1) / np.maximum(lengths, 1e-12)
+    errors = np.degrees(np.arccos(np.clip(np.minimum(cosine, direction), -1, 1)))
+    return float(np.clip(1 - errors / limit, 0, 1).sum() / (given * (given - 1) / 2))
 
 
 def similarity(a: Float64, b: Float64) -> tuple[float, Float64, Float64]:
