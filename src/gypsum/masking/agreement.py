@@ -47,6 +47,9 @@ _CONTRADICTS, _AGREES = 0.3, 0.7
 _WEIGHT_LEAST = 0.02
 #: Below this median agreement, there is no object that the masks have in common.
 _COMMON = 0.4
+#: When more than this share of the photos agree by less than the second, it is the cameras that do
+#: not fit together, as where the object moved; then each photo's own mask is the better one.
+_ODD_MOST, _ODD = 0.15, 0.6
 #: Odds for each source of evidence: the photo's own mask, colour.
 _OWN, _COLOR = 0.7, 1.5
 _OWN_SUREST = 2.5
@@ -96,14 +99,16 @@ def agree(
     shares = {name: _overlap(silhouettes[name], values >= 128) for name, values in maps.items()}
     if np.median(list(shares.values())) < _COMMON:
         return Agreement({}, shares)
+    consistent = np.mean(np.array(list(shares.values())) < _ODD) <= _ODD_MOST
     progress(0.3, "finding the outline in every photo")
     palette = _palette(views, maps, silhouettes, grid.voxel, points)
     folder.mkdir(parents=True, exist_ok=True)
 
     def one(view: View) -> tuple[str, Path]:
         target = folder / f"{view.name}.png"
-        if view.name in given:
-            mask = np.asarray(Image.open(singles / f"{view.name}.png").convert("L")) >= 128
+        if view.name in given or (view.name in maps and not consistent):
+            with Image.open(singles / f"{view.name}.png") as single:
+                mask = np.asarray(single.convert("L")) >= 128
         else:
             own = maps.get(view.name)
             mask = _outline(view, own, silhouettes[view.name], palette, grid.voxel, points)

@@ -35,7 +35,8 @@ def bins(picture: UInt8) -> NDArray[np.int32]:
 def histogram(numbers: NDArray[np.int32]) -> Float64:
     """Shares of the colours; zeros for none at all."""
     counts = np.bincount(numbers, minlength=int(np.prod(_SHAPE))).astype(np.float64)
-    return counts.reshape(_SHAPE) / max(1.0, counts.sum())
+    shares: Float64 = counts.reshape(_SHAPE) / max(1.0, float(counts.sum()))
+    return shares
 
 
 def mean(histograms: Sequence[Float64]) -> Float64:
@@ -53,4 +54,5 @@ def odds(inside: Float64, outside: Float64) -> Float32:
 
 def _smooth(shares: Float64) -> Float64:
     blurred: Float64 = ndimage.gaussian_filter(shares, (0.7, 0.8, 0.8))
-    return blurred / max(blurred.sum(), _FLOOR) + _FLOOR
+    normalised: Float64 = blurred / max(float(blurred.sum()), _FLOOR) + _FLOOR
+    return normalised

@@ -92,7 +92,7 @@ def clear_ground(
         cleared = mask & ~ground
         with atomic_write(folder / f"{view.name}.png") as file:
             Image.fromarray(cleared.astype(np.uint8) * 255).save(file, "PNG")
-        return view, float(np.count_nonzero(mask & ground) / max(1, np.count_nonzero(mask)))
+        return view, int(np.count_nonzero(mask & ground)) / max(1, int(np.count_nonzero(mask)))
 
     shares = []
     with ThreadPoolExecutor(min(threads or os.cpu_count() or 1, 8)) as pool:

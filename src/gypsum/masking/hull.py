@@ -89,7 +89,8 @@ def vote(
             score[part][inside] += np.float32(weight / 255) * values[row, column]
             seen[part][inside] += np.float32(weight)
     total = float(weights.sum()) or 1.0
-    return score / np.maximum(seen, 1e-9), seen / np.float32(total)
+    shares: Float32 = (score / np.maximum(seen, 1e-9)).astype(np.float32)
+    return shares, (seen / total).astype(np.float32)
 
 
 def _project(view: View, points: Float32) -> tuple[Float32, Bool]:
@@ -97,8 +98,8 @@ def _project(view: View, points: Float32) -> tuple[Float32, Bool]:
     camera = points @ view.R.T.astype(np.float32) + view.t.astype(np.float32)
     depth = camera[:, 2:]
     pixels = camera[:, :2] / np.maximum(depth, 1e-6)
-    pixels *= np.float32([view.K[0, 0], view.K[1, 1]])
-    pixels += np.float32([view.K[0, 2], view.K[1, 2]])
+    pixels *= np.array([view.K[0, 0], view.K[1, 1]], np.float32)
+    pixels += np.array([view.K[0, 2], view.K[1, 2]], np.float32)
     inside = (depth[:, 0] > 1e-6) & (pixels >= 0).all(1)
     inside &= (pixels[:, 0] < view.width) & (pixels[:, 1] < view.height)
     return pixels, inside

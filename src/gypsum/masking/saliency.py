@@ -118,7 +118,7 @@ def _side(path: Path, declared: object) -> int:
 def _stretched(values: Float32) -> Float32:
     """To 0 … 1, as U²-Net's authors do; through the sigmoid first where that is still to come."""
     if values.min() < -0.01 or values.max() > 1.01:
-        values = np.float32(1) / (1 + np.exp(-np.clip(values, -30, 30)))
+        values = (1 / (1 + np.exp(-np.clip(values, -30, 30)))).astype(np.float32)
     low, high = float(values.min()), float(values.max())
     if high - low < 0.05:  # Nothing stands out; stretching would make something of noise.
         return np.zeros_like(values)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from gypsum.formats.atomic import atomic_write
@@ -17,6 +18,8 @@ from gypsum.masking.given import read_given
 from gypsum.masking.saliency import MODEL, SaliencyNetwork
 from gypsum.scene import Progress, no_progress
 from gypsum.scene.capture import Capture, PhotoFile
+
+UInt8 = NDArray[np.uint8]
 
 #: Long side at which photos are read for the network, which makes them smaller still.
 _READING_SIDE = 800
@@ -73,6 +76,6 @@ def mask_photos(
     return SingleMasks(tuple(given), tuple(photo.name for photo in rest))
 
 
-def _write(folder: Path, photo: PhotoFile, mask: np.ndarray) -> None:  # type: ignore[type-arg]
+def _write(folder: Path, photo: PhotoFile, mask: UInt8) -> None:
     with atomic_write(folder / f"{photo.name}.png") as file:
         Image.fromarray(mask).save(file, "PNG", compress_level=2)

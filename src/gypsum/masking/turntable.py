@@ -46,7 +46,7 @@ def stands_still(pictures: Float32) -> bool:
     still, edges = still_edges(pictures, usual)
     # In a walk, the median has few edges that any photo has; all edges of all photos count.
     moving = np.mean([np.count_nonzero(_contrast(p) > _EDGE) for p in pictures])
-    total = max(np.count_nonzero(edges), moving, 1.0)
+    total = max(float(np.count_nonzero(edges)), float(moving), 1.0)
     changed = np.median(np.abs(pictures - usual), axis=0) > _EDGE
     return bool(np.count_nonzero(still) > _SHARE * total and changed.mean() > _CHANGED)
 
