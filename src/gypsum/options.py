@@ -444,8 +444,8 @@ class CheckOptions(BaseModel):
         "is wrong with are marked.",
         short="-o",
     )
-    frames: int = ScanOptions.model_fields["frames"]
-    threads: int = ScanOptions.model_fields["threads"]
+    frames: int = ScanOptions.model_fields["frames"]  # type: ignore[assignment]
+    threads: int = ScanOptions.model_fields["threads"]  # type: ignore[assignment]
 
 
 class Fault(StrEnum):

@@ -199,7 +199,8 @@ def _inward(silhouette: Bool, view: View, voxel: float, points: Float32) -> Floa
     pixels = view.K[0, 0] * voxel / max(depth, 1e-6)
     inside = cv2.distanceTransform(silhouette.astype(np.uint8), cv2.DIST_L2, 3)
     outside = cv2.distanceTransform((~silhouette).astype(np.uint8), cv2.DIST_L2, 3)
-    return ((inside - outside) / max(pixels, 1e-6)).astype(np.float32)
+    inward: Float32 = ((inside - outside) / max(pixels, 1e-6)).astype(np.float32)
+    return inward
 
 
 def _palette(

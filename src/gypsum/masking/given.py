@@ -92,12 +92,13 @@ def read_given(path: Path, photo: PhotoFile) -> UInt8:
 def _grey(image: Image.Image) -> UInt8:
     """White on the object: a mask's grey values, or where a picture cut out is opaque."""
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        alpha = image.convert("RGBA").getchannel("A")
-        if alpha.getextrema()[0] < 255:
-            return np.asarray(alpha)
+        alpha: UInt8 = np.asarray(image.convert("RGBA").getchannel("A"))
+        if alpha.min() < 255:
+            return alpha
     if image.mode.startswith("I") or image.mode == "F":
         values = np.asarray(image, np.float64)
-        return (values * (255 / max(values.max(), 1))).astype(np.uint8)
+        scaled: UInt8 = (values * (255 / max(values.max(), 1))).astype(np.uint8)
+        return scaled
     grey = np.asarray(image.convert("L"))
     if 0 < grey.max() <= 1 or (image.mode == "P" and 0 < grey.max() < 128):
         return np.where(grey > 0, 255, 0).astype(np.uint8)  # Numbers of classes.

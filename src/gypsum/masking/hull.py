@@ -97,7 +97,7 @@ def _project(view: View, points: Float32) -> tuple[Float32, Bool]:
     """Pixels (N, 2) and which of them are within the photo, in single precision."""
     camera = points @ view.R.T.astype(np.float32) + view.t.astype(np.float32)
     depth = camera[:, 2:]
-    pixels = camera[:, :2] / np.maximum(depth, 1e-6)
+    pixels: Float32 = (camera[:, :2] / np.maximum(depth, 1e-6)).astype(np.float32)
     pixels *= np.array([view.K[0, 0], view.K[1, 1]], np.float32)
     pixels += np.array([view.K[0, 2], view.K[1, 2]], np.float32)
     inside = (depth[:, 0] > 1e-6) & (pixels >= 0).all(1)
@@ -118,7 +118,7 @@ def largest_part(occupied: Bool) -> Bool:
 
 def surface_of(occupied: Bool) -> Bool:
     """The voxels that are set and border on one that isn't: they have the same silhouette."""
-    inner = ndimage.binary_erosion(occupied, np.ones((3, 3, 3)))
+    inner: Bool = ndimage.binary_erosion(occupied, np.ones((3, 3, 3)))
     return occupied & ~inner
 
 

@@ -29,7 +29,10 @@ class PairPreview:
 
     def matched(self, photo: int, motion: int = 1) -> NDArray[np.uint32]:
         """(K,) the points of one of the two photos whose matches fit a motion."""
-        return self.matches[self.motion == motion, 0 if photo == self.first else 1]
+        points: NDArray[np.uint32] = self.matches[
+            self.motion == motion, 0 if photo == self.first else 1
+        ]
+        return points
 
 
 @dataclass(frozen=True)
