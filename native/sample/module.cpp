@@ -2,6 +2,7 @@
 
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/vector.h>
 
 #include "sample/owl.hpp"
@@ -44,11 +45,12 @@ Card make_card(double x, double y, double turn, double module, Pattern pattern) 
 }
 
 nb::tuple render(const Scene& scene, int width, int height, Matrix K, Matrix R, Vector t, double k1,
-                 bool color, int threads, const std::vector<Card>& cards, int finish) {
-  if (finish < 0 || finish > static_cast<int>(Finish::hidden)) throw nb::value_error("there is no such finish");
-  Camera camera{width, height, K(0, 0), K(1, 1), K(0, 2), K(1, 2), k1, {}, {}};
+                 bool color, int threads, const std::vector<Card>& cards, int finish, std::optional<Matrix> turn) {
+  if (finish < 0 || finish > static_cast<int>(Finish::posed)) throw nb::value_error("there is no such finish");
+  Camera camera{width, height, K(0, 0), K(1, 1), K(0, 2), K(1, 2), k1, {}, {}, {1, 0, 0, 0, 1, 0, 0, 0, 1}};
   std::copy_n(R.data(), 9, camera.R);
   std::copy_n(t.data(), 3, camera.t);
+  if (turn) std::copy_n(turn->data(), 9, camera.turn);
   auto radiance = make_array<float>(color ? height : 0, width, 3);
   auto depth = make_array<float>(height, width);
   auto normal = make_array<float>(height, width, 3);
@@ -101,7 +103,7 @@ NB_MODULE(_sample, m) {
                      return faces;
                    }, nb::rv_policy::move)
       .def("render", &render, "width"_a, "height"_a, "K"_a, "R"_a, "t"_a, "k1"_a = 0.0, "color"_a = true,
-           "threads"_a = 0, "cards"_a = std::vector<Card>(), "finish"_a = 0);
+           "threads"_a = 0, "cards"_a = std::vector<Card>(), "finish"_a = 0, "turn"_a = nb::none());
   m.def("expose", &expose_photo, "radiance"_a, "exposure"_a, "vignetting"_a, "full_well"_a, "read_noise"_a,
         "seed"_a, "threads"_a = 0);
   m.def("distance", &distance, "points"_a);

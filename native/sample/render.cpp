@@ -36,6 +36,16 @@ class Scene::View {
       : c(camera), cards(&on_table), finish(made_of) {
     for (int i = 0; i < 3; ++i)
       centre[i] = -(c.R[i] * c.t[0] + c.R[3 + i] * c.t[1] + c.R[6 + i] * c.t[2]);
+    if (finish == Finish::posed)
+      window = normalize({turned(0, kWindow), turned(1, kWindow), turned(2, kWindow)});
+  }
+
+  // A direction at the sculpture as the room has it.
+  Vec3 in_room(Vec3 d) const {
+    if (finish != Finish::posed) return d;
+    const double* m = c.turn;
+    return {float(m[0] * d.x + m[1] * d.y + m[2] * d.z), float(m[3] * d.x + m[4] * d.y + m[5] * d.z),
+            float(m[6] * d.x + m[7] * d.y + m[8] * d.z)};
   }
 
   Projected project(Vec3 p) const {
@@ -64,7 +74,7 @@ class Scene::View {
 
   // Depth at which a ray meets the table; 0 where it doesn't.
   float table(const double d[3]) const {
-    if (d[2] >= 0 || centre[2] <= 0) return 0;
+    if (finish == Finish::posed || d[2] >= 0 || centre[2] <= 0) return 0;
     const double depth = -centre[2] / d[2];
     const double x = centre[0] + depth * d[0], y = centre[1] + depth * d[1];
     return x * x + y * y < kTableRadius * kTableRadius ? static_cast<float>(depth) : 0;
@@ -74,6 +84,13 @@ class Scene::View {
   const std::vector<Card>* cards;
   Finish finish;
   double centre[3];
+  Vec3 window = kWindow;  // towards it, from the sculpture
+
+ private:
+  // An axis of the sculpture's frame of a direction in the room.
+  float turned(int axis, Vec3 d) const {
+    return float(c.turn[axis] * d.x + c.turn[3 + axis] * d.y + c.turn[6 + axis] * d.z);
+  }
 };
 
 Scene::Scene(float cell, int threads) : mesh_(triangulate(cell, threads)) {
@@ -209,18 +226,24 @@ Vec3 Scene::shade(const View& view, const Hit& hit, double x, double y, double s
   const Material m =
       hit.id == kTable ? table_at(view, p, footprint, x, y, side) : owl_material(p, footprint);
 
-  const float slope = std::max(dot(normal, kWindow), 0.0f) * light.window;
+  float slope = std::max(dot(normal, view.window), 0.0f) * light.window;
+  if (view.finish == Finish::posed) {
+    // Curtains before the window: its light comes around edges, and nothing throws a shadow.
+    const float soft = 0.5f + 0.5f * dot(normal, view.window);
+    slope = 0.35f * soft * soft;
+    light = {0, room(view.in_room(normal))};
+  }
   Vec3 colour = m.albedo * (kWindowLight * slope + light.ambient);
-  const Vec3 half = normalize(kWindow + towards);
+  const Vec3 half = normalize(view.window + towards);
   const float shine = std::pow(std::max(dot(normal, half), 0.0f), m.exponent) * (m.exponent + 8) * 0.04f;
   const float fresnel = 0.04f + 0.50f * std::pow(1 - facing, 5.0f);
   colour += kWindowLight * (0.04f * m.gloss * shine * slope);
   // A satin coat shows the room as a blur; what shades a place hides the room there as well.
   const Vec3 mirrored = normal * (2 * dot(normal, towards)) - towards;
   // In a lens-smooth glaze, the eyes, the window itself can be seen.
-  const float pane = smoothstep(0.955f, 0.975f, dot(mirrored, kWindow)) * (m.exponent > 200 ? 0.45f : 0.0f);
+  const float pane = smoothstep(0.955f, 0.975f, dot(mirrored, view.window)) * (m.exponent > 200 ? 0.45f : 0.0f);
   colour += kWindowLight * (pane * light.window);
-  return colour + room(mirrored) * light.ambient * (1.2f * m.gloss * fresnel);
+  return colour + room(view.in_room(mirrored)) * light.ambient * (1.2f * m.gloss * fresnel);
 }
 
 void Scene::render(const Camera& camera, const std::vector<Card>& cards, Finish finish, const Picture& picture,

@@ -18,12 +18,14 @@ struct Camera {
   double fx, fy, cx, cy, k1;
   double R[9];
   double t[3];
+  double turn[9];  // from the sculpture to the room, for `posed`
 };
 
 enum Label : uint8_t { background = 0, object = 1, table = 2 };
 
 // What the sculpture is made of: its paint, bare plaster, or chrome; `hidden` leaves the table alone.
-enum class Finish : uint8_t { painted = 0, plain = 1, mirror = 2, hidden = 3 };
+// `posed` leaves the painted sculpture alone, turned in a room whose soft light stays.
+enum class Finish : uint8_t { painted = 0, plain = 1, mirror = 2, hidden = 3, posed = 4 };
 
 struct Picture {
   float* radiance;   // (H, W, 3) linear sRGB primaries; null where not wanted

@@ -563,6 +563,14 @@ class SampleOptions(BaseModel):
         ge=0,
         le=600,
     )
+    turntable: bool = _option(
+        False, "Turn the sculpture before a still camera, at three heights, as on a turntable."
+    )
+    flip: bool = _option(
+        False,
+        "Photograph the sculpture standing and then lying on its back: DIR/photos/standing and "
+        "DIR/photos/lying, a set each.",
+    )
     threads: int = _option(0, "Processor cores to use; 0 uses all.", unit="cores", ge=0, le=1024)
 
 

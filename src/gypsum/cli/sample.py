@@ -31,4 +31,7 @@ def sample(
         with bar("Taking photos") as progress:
             made = make_sample(folder, **asked.model_dump(), progress=progress)
         print(f"{made.photos} photos are in {folder / 'photos'}, made in {duration(made.seconds)}.")
-        print(f"Scan them: gypsum scan {folder / 'photos'} -o {folder}.glb")
+        photos = folder / "photos"
+        sets = sorted((entry for entry in photos.iterdir() if entry.is_dir()), reverse=True)
+        source = " ".join(f"--set {entry}" for entry in sets) or str(photos)
+        print(f"Scan them: gypsum scan {source} -o {folder}.glb")

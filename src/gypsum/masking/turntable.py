@@ -17,8 +17,11 @@ from PIL import Image
 Float32 = NDArray[np.float32]
 Bool = NDArray[np.bool_]
 
-#: Photos compared, and their long side, pixels.
-_PHOTOS, _SIDE = 12, 200
+#: Photos compared, the fewest of them, and their long side, pixels.
+_PHOTOS, _FEWEST, _SIDE = 12, 6, 200
+#: The tripod may have been moved between turns: parts of the capture looked at, and how many of
+#: them must show a still camera.
+_PARTS, _STILL_PARTS = 4, 2
 #: Grey levels between neighbouring pixels that make an edge.
 _EDGE = 12.0
 #: A pixel stands still when its grey level mostly stays within this share of the edge's contrast.
@@ -30,8 +33,21 @@ _CHANGED = 0.003
 
 
 def is_turntable(photos: Sequence[Path]) -> bool:
-    """Whether edges in the photos mostly stay where they are while others move."""
-    if len(photos) < 6:
+    """Whether edges in the photos mostly stay where they are while others move.
+
+    They do so in all photos, or, as these are in order, in parts of the capture: the camera may
+    have been raised between turns.
+    """
+    if _stays(photos):
+        return True
+    parts = min(_PARTS, len(photos) // _FEWEST)
+    ends = np.linspace(0, len(photos), parts + 1).round().astype(int)
+    still = sum(_stays(photos[ends[part] : ends[part + 1]]) for part in range(parts))
+    return still >= _STILL_PARTS
+
+
+def _stays(photos: Sequence[Path]) -> bool:
+    if len(photos) < _FEWEST:
         return False
     chosen = np.unique(np.linspace(0, len(photos) - 1, _PHOTOS).round().astype(int))
     pictures = [_small(photos[i]) for i in chosen]

@@ -45,10 +45,13 @@ class Scene:
         threads: int = 0,
         cards: list[Card] = ...,
         finish: int = 0,
+        turn: NDArray[np.float64] | None = None,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.uint8]]:
         """Radiance (H, W, 3), depth (H, W), world normal (H, W, 3), label (H, W).
 
-        ``finish`` of the sculpture: 0 painted, 1 plain, 2 mirror, 3 hidden (the table alone).
+        ``finish`` of the sculpture: 0 painted, 1 plain, 2 mirror, 3 hidden (the table alone),
+        4 posed: painted, alone, in a room's soft light that stays; ``turn`` (3, 3) leads from the
+        sculpture to the room.
         """
 
 def expose(

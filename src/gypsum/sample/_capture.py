@@ -19,11 +19,12 @@ from gypsum.errors import InputError, ResourceError
 from gypsum.formats.atomic import atomic_write
 from gypsum.formats.ply import write_mesh
 from gypsum.options import Fault
-from gypsum.sample import _camera, _faults, _render, _video
+from gypsum.sample import _camera, _faults, _posed, _render, _video
 from gypsum.sample._camera import SampleView
 from gypsum.sample._cards import CARDS, MarkerCard
 from gypsum.sample._faults import Shot
-from gypsum.scene import Progress, no_progress
+from gypsum.sample._render import Finish
+from gypsum.scene import Mesh, Progress, no_progress
 
 JPEG_QUALITY = 92
 #: Fewer photos can't close a ring around the sculpture.
@@ -68,6 +69,8 @@ def make_sample(
     marker: bool = False,
     fault: Fault | None = None,
     video: float = 0.0,
+    turntable: bool = False,
+    flip: bool = False,
     threads: int = 0,
     progress: Progress = no_progress,
 ) -> SampleFacts:
@@ -76,24 +79,33 @@ def make_sample(
     ``seed`` chooses where the photographer stands and the sensor's noise; the sculpture stays the
     same. With ``marker``, two AprilTags of known size lie on the table. A ``fault`` is a mistake
     that the photographer makes. A ``video`` of so many seconds is filmed as well, as
-    ``folder/video.mp4``. The result does not depend on ``threads``.
+    ``folder/video.mp4``. On a ``turntable`` the sculpture turns before a still camera; for a
+    ``flip`` it is photographed standing and lying, in two folders. The truth's frame is always
+    the sculpture's. The result does not depend on ``threads``.
     """
     _check(folder, photos, width, height)
+    _check_alone(turntable, flip, marker, fault, video)
     started = time.monotonic()
     progress(0.0, "shaping the sculpture")
     mesh = _render.sculpture_mesh(width, height, threads)
-    shots = _faults.plan_shots(fault, photos, width, height, seed)
+    if turntable or flip:
+        shots = _posed_shots(mesh, photos, width, height, seed, flip)
+    else:
+        shots = _faults.plan_shots(fault, photos, width, height, seed)
     photos = len(shots)
     held_out = _camera.held_out_views(TEST_VIEWS, width, height, seed)
     cards = CARDS if marker else ()
-    _make_folders(folder)
+    _make_folders(folder, _posed.SETS if flip else ())
     frames = _video.clip_views(video, width, height, seed)
     pictures = photos + TEST_VIEWS + len(frames)
     share = 0.1 + 0.9 * photos / pictures
     filming = 0.1 + 0.9 * (photos + TEST_VIEWS) / pictures
     try:
         write_mesh(folder / "truth" / "mesh.ply", mesh)
-        write_mesh(folder / "truth" / "table.ply", _render.table_mesh())
+        if flip:  # The table moves against the sculpture, in whose frame the truth is.
+            (folder / "truth" / "table.ply").unlink(missing_ok=True)
+        else:
+            write_mesh(folder / "truth" / "table.ply", _render.table_mesh())
         for exposure in _exposures(photos, seed):
             number = exposure.number
             progress(
@@ -103,7 +115,7 @@ def make_sample(
         for number, view in enumerate(held_out):
             done = share + (filming - share) * number / TEST_VIEWS
             progress(done, "taking photos to compare with")
-            _take_test_view(folder, view, cards, threads)
+            _take_test_view(folder, _test_shot(view, turntable or flip), cards, threads)
         if frames:
             _video.film(
                 folder / _video.NAME,
@@ -115,7 +127,7 @@ def make_sample(
                 threads,
                 lambda done, doing="": progress(filming + (1 - filming) * done, doing),
             )
-        views = [shot.view for shot in shots] + frames
+        views = [_against_sculpture(shot, turntable or flip) for shot in shots] + frames
         _write_cameras(folder / "truth" / "cameras.json", views, held_out)
         _write_markers(folder / "truth" / "markers.json", cards)
     except OSError as error:
@@ -126,6 +138,31 @@ def make_sample(
     progress(1.0, "done")
     seconds = time.monotonic() - started
     return SampleFacts(folder, photos, len(held_out), len(mesh.faces), seconds)
+
+
+def _posed_shots(
+    mesh: Mesh, photos: int, width: int, height: int, seed: int, flip: bool
+) -> list[Shot]:
+    if flip:
+        planned = _posed.flip(photos, width, height, seed, mesh.vertices)
+        return [Shot(v, finish=Finish.POSED, pose=p, folder=name) for v, p, name in planned]
+    return [
+        Shot(view, finish=Finish.POSED, pose=pose)
+        for view, pose in _posed.turntable(photos, width, height)
+    ]
+
+
+def _test_shot(view: SampleView, posed: bool) -> Shot:
+    """A view to compare with, in the same light as the photos."""
+    return Shot(view, finish=Finish.POSED, pose=_posed.standing()) if posed else Shot(view)
+
+
+def _against_sculpture(shot: Shot, posed: bool) -> SampleView:
+    """Where the camera truly was in the truth's frame.
+
+    That is the sculpture's frame where it was moved on purpose, the table's where by mistake.
+    """
+    return shot.pose.seen_from(shot.view) if posed and shot.pose else shot.view
 
 
 @dataclass(frozen=True)
@@ -163,14 +200,13 @@ def _take_photo(
         exposure.noise_seed,
         threads,
     )
-    _write_photo(folder / "photos" / view.name, photo, _exif(view, exposure.number))
+    _write_photo(folder / "photos" / shot.path, photo, _exif(view, exposure.number))
     _write_mask(folder / "truth" / "masks" / "photos", view, picture.mask)
 
 
-def _take_test_view(
-    folder: Path, view: SampleView, cards: Sequence[MarkerCard], threads: int
-) -> None:
-    picture = _render.render_view(view, threads, cards)
+def _take_test_view(folder: Path, shot: Shot, cards: Sequence[MarkerCard], threads: int) -> None:
+    view = shot.view
+    picture = _faults.take(shot, threads, cards)
     _write_photo(folder / "test" / view.name, picture.rgb, None)
     _write_mask(folder / "truth" / "masks" / "test", view, picture.mask)
 
@@ -210,15 +246,35 @@ def _check(folder: Path, photos: int, width: int, height: int) -> None:
         raise InputError(f"{folder} holds other files; name a new or empty folder for the sample.")
 
 
-def _make_folders(folder: Path) -> None:
+def _check_alone(
+    turntable: bool, flip: bool, marker: bool, fault: Fault | None, video: float
+) -> None:
+    """A sculpture that is moved takes nothing that asks for a table at rest beneath it."""
+    if not (turntable or flip):
+        return
+    others = {"flip": turntable and flip, "marker": marker, "fault": fault, "video": video}
+    for name, asked in others.items():
+        if asked:
+            kind = "turntable" if turntable else "flip"
+            raise InputError(f"A {kind} sample can't have --{name}; leave out one of the two.")
+
+
+def _make_folders(folder: Path, sets: Sequence[str]) -> None:
     """Make the folders; an earlier sample's pictures go, so that none stays among the new."""
     (folder / _video.NAME).unlink(missing_ok=True)
-    for name in ("photos", "test", "truth/masks/photos", "truth/masks/test"):
+    pictures = [
+        f"photos/{name}"
+        for name in _posed.SETS
+        if name in sets or (folder / "photos" / name).is_dir()
+    ]
+    for name in ("photos", *pictures, "test", "truth/masks/photos", "truth/masks/test"):
         place = folder / name
         try:
             place.mkdir(parents=True, exist_ok=True)
             for old in place.glob("[0-9][0-9][0-9][0-9].[jp][pn]g"):
                 old.unlink()
+            if place.parent.name == "photos" and place.name not in sets:
+                place.rmdir()
         except OSError as error:
             raise InputError(f"{place} can't be written: {error.strerror}.") from error
 

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from scipy.ndimage import convolve
 
 from gypsum.options import Fault
-from gypsum.sample import _camera, _render
+from gypsum.sample import _camera, _posed, _render
 from gypsum.sample._camera import SampleView
 from gypsum.sample._cards import MarkerCard
+from gypsum.sample._posed import Pose
 from gypsum.sample._render import Finish, Rendering
 
 Float32 = NDArray[np.float32]
@@ -45,9 +46,17 @@ class Shot:
     view: SampleView
     gain: float = 1.0
     finish: Finish = Finish.PAINTED
-    moved: bool = False
+    pose: Pose | None = None
+    """Where the sculpture was moved to; None: it stands on its place."""
     shake: float | None = None
     """Direction of the camera's shake, radians in the picture; None for a steady hand."""
+    folder: str = ""
+    """Of the photo, among the photos."""
+
+    @property
+    def path(self) -> str:
+        """Of the photo's file, among the photos."""
+        return f"{self.folder}/{self.view.name}" if self.folder else self.view.name
 
 
 def plan_shots(fault: Fault | None, count: int, width: int, height: int, seed: int) -> list[Shot]:
@@ -77,7 +86,8 @@ def _with_fault(shot: Shot, fault: Fault | None, number: int, count: int, seed: 
         case Fault.MIRROR:
             return replace(shot, finish=Finish.MIRROR)
         case Fault.MOVED:
-            return replace(shot, moved=number >= count // 2)
+            pose = Pose(_posed.standing(TURNED).turn, np.array([*PUSHED, 0.0]))
+            return replace(shot, pose=pose) if number >= count // 2 else shot
         case Fault.BLURRED if (number + 1) % BLURRED_OF:
             direction = np.random.default_rng([seed, 4, number]).uniform(0, math.pi)
             return replace(shot, shake=float(direction))
@@ -87,34 +97,13 @@ def _with_fault(shot: Shot, fault: Fault | None, number: int, count: int, seed: 
 
 def take(shot: Shot, threads: int = 0, cards: Sequence[MarkerCard] = ()) -> Rendering:
     """What the camera sees of a shot, before the sensor."""
-    picture = _render.render_view(shot.view, threads, cards, shot.finish)
-    if shot.moved:
-        picture = _with_moved_sculpture(shot.view, threads, cards)
+    if shot.pose is None:
+        picture = _render.render_view(shot.view, threads, cards, shot.finish)
+    else:
+        picture = _posed.draw(shot.view, shot.pose, threads, cards, shot.finish)
     if shot.shake is not None:
         picture = replace(picture, radiance=_shaken(picture.radiance, shot.shake))
     return picture
-
-
-def _with_moved_sculpture(view: SampleView, threads: int, cards: Sequence[MarkerCard]) -> Rendering:
-    """The sculpture stands elsewhere on the same table, and casts no shade on it.
-
-    A camera moved the other way sees the sculpture so; the table comes from where the camera is.
-    """
-    c, s = math.cos(TURNED), math.sin(TURNED)
-    turn = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
-    push = np.array([*PUSHED, 0.0])
-    table = _render.render_view(view, threads, cards, Finish.HIDDEN)
-    other = replace(view, R=view.R @ turn, t=view.t + view.R @ push)
-    moved = _render.render_view(other, threads, cards)
-    mask = moved.mask
-    normal = moved.normal @ turn.T.astype(np.float32)
-    return Rendering(
-        rgb=np.where(mask[..., None], moved.rgb, table.rgb),
-        radiance=np.where(mask[..., None], moved.radiance, table.radiance),
-        depth=np.where(mask, moved.depth, table.depth),
-        normal=np.where(mask[..., None], normal, table.normal),
-        mask=mask,
-    )
 
 
 def _shaken(radiance: Float32, direction: float) -> Float32:

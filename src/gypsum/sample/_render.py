@@ -38,6 +38,8 @@ class Finish(IntEnum):
     """Chrome: it shows the table and the room."""
     HIDDEN = 3
     """Not there: the table alone."""
+    POSED = 4
+    """Painted, without the table, turned in a soft light that stays."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +77,9 @@ def render_view(
     threads: int = 0,
     cards: Sequence[MarkerCard] = (),
     finish: Finish = Finish.PAINTED,
+    turn: NDArray[np.float64] | None = None,
 ) -> Rendering:
-    """Draw a view, with cards on the table.
+    """Draw a view, with cards on the table; ``turn`` (3, 3) from a posed sculpture to the room.
 
     The surface drawn is exactly ``sculpture_mesh(view.width, view.height)``.
     """
@@ -91,6 +94,7 @@ def render_view(
         threads,
         [card.drawn() for card in cards],
         int(finish),
+        turn,
     )
     rgb = expose(radiance, threads=threads)
     return Rendering(rgb, radiance, depth, normal, label == OBJECT)
