@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+from PIL import Image
 from scipy import ndimage
 
-from gypsum.masking.turntable import stands_still
+from gypsum.masking.turntable import is_turntable, stands_still, still_surroundings
 
 RANDOM = np.random.default_rng(0)
 HEIGHT, WIDTH = 120, 160
@@ -49,3 +52,19 @@ def test_a_plain_background_says_nothing() -> None:
 
 def test_photos_without_a_turn_are_no_turntable() -> None:
     assert not stands_still(np.stack([noisy(with_object(room(), 0)) for _ in range(12)]))
+
+
+def test_what_stands_still_is_told_from_the_object(tmp_path: Path) -> None:
+    """Two turns, the camera moved between them, and exposures that differ."""
+    for n in range(16):
+        picture = with_object(room(0 if n < 8 else 40), 2.1 * n) * (0.9 if n % 2 else 1.0)
+        Image.fromarray(noisy(picture).astype(np.uint8)).save(tmp_path / f"{n:02d}.png")
+    photos = sorted(tmp_path.iterdir())
+    assert is_turntable(photos)
+    y, x = np.mgrid[:HEIGHT, :WIDTH]
+    inside = (np.abs(x - 80) < 30) & (np.abs(y - 65) < 40)
+    for still in still_surroundings(photos):
+        assert still is not None
+        assert still[inside].mean() < 0.03
+        assert still[~inside].mean() > 0.5
+    assert still_surroundings(photos[6:10]) == [None] * 4, "too few from one place"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from PIL import Image
 from gypsum.formats.atomic import atomic_write
 from gypsum.masking.given import read_given
 from gypsum.masking.saliency import MODEL, SaliencyNetwork
+from gypsum.masking.turntable import still_surroundings
 from gypsum.scene import Progress, no_progress
 from gypsum.scene.capture import Capture, PhotoFile
 
@@ -74,6 +75,21 @@ def mask_photos(
             for done, _ in enumerate(pool.map(one, missing), 1):
                 progress(done / len(missing), f"photo {done} of {len(missing)}")
     return SingleMasks(tuple(given), tuple(photo.name for photo in rest))
+
+
+def clear_surroundings(
+    photos: Path, folder: Path, capture: Capture, names: Collection[str]
+) -> None:
+    """Take out of a turntable's masks in ``folder`` what stands still, in the photos named."""
+    still = still_surroundings([photos / photo.name for photo in capture.photos])
+    for photo, around in zip(capture.photos, still, strict=True):
+        if around is None or photo.name not in names:
+            continue
+        with Image.open(folder / f"{photo.name}.png") as file:
+            mask = np.asarray(file.convert("L"))
+        size = (photo.width, photo.height)
+        cleared = cv2.resize(around.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
+        _write(folder, photo, np.where(cleared > 0, 0, mask).astype(np.uint8))
 
 
 def _write(folder: Path, photo: PhotoFile, mask: UInt8) -> None:

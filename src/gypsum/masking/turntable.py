@@ -28,6 +28,10 @@ _EDGE = 12.0
 _STILL = 0.35
 #: Share of all edges that stand still from which on the camera did too.
 _SHARE = 0.25
+#: Share of one photo's edges that stand still in the next from the same place.
+_SAME = 0.55
+#: Plain gaps between still edges that stand still too, pixels.
+_GAP = 7
 #: Share of all pixels that must change: photos without any turn are repeats.
 _CHANGED = 0.003
 
@@ -74,6 +78,53 @@ def still_edges(pictures: Float32, usual: Float32) -> tuple[Bool, Bool]:
     change = np.quantile(np.abs(pictures - usual), 0.75, axis=0)
     still: Bool = edges & (change < _STILL * contrast)
     return still, edges
+
+
+def still_surroundings(photos: Sequence[Path]) -> list[Bool | None]:
+    """What stands still in each photo and those around it, small (height, width).
+
+    None for photos of too short a run with the camera in one place. What is plain is not in it,
+    and neither is what changes: the object turns.
+    """
+    pictures = [_small(photo) for photo in photos]
+    starts = [0]
+    for n in range(1, len(pictures)):
+        if not _same_place(pictures[n - 1], pictures[n]):
+            starts.append(n)
+    found: list[Bool | None] = []
+    for start, end in zip(starts, [*starts[1:], len(pictures)], strict=True):
+        run = pictures[start:end]
+        still = _surroundings(np.stack(run)) if len(run) >= _FEWEST else None
+        found += [still] * len(run)
+    return found
+
+
+def _same_place(before: Float32, after: Float32) -> bool:
+    if before.shape != after.shape:
+        return False
+    contrast = _contrast(before)
+    edges = contrast > _EDGE
+    still = np.abs(_as_bright(after, before) - before)[edges] < _STILL * contrast[edges]
+    # Chance lets some edges stand still in any two pictures, but never most.
+    return bool(still.mean() > _SAME) if still.size else False
+
+
+def _as_bright(picture: Float32, other: Float32) -> Float32:
+    """A picture with another's exposure, as most pixels have it."""
+    gain = float(np.median((other + 1) / (picture + 1)))
+    return (picture * np.float32(gain)).astype(np.float32)
+
+
+def _surroundings(pictures: Float32) -> Bool:
+    pictures = np.stack([_as_bright(picture, pictures[0]) for picture in pictures])
+    usual = np.median(pictures, axis=0).astype(np.float32)
+    still, _ = still_edges(pictures, usual)
+    changes = np.quantile(np.abs(pictures - usual), 0.75, axis=0) > _EDGE
+    size = np.ones((_GAP, _GAP), np.uint8)
+    closed = cv2.morphologyEx(still.astype(np.uint8), cv2.MORPH_CLOSE, size)
+    # An edge is three pixels wide here; the outer one may be the object's.
+    inner = cv2.erode(((closed > 0) & ~changes).astype(np.uint8), np.ones((3, 3), np.uint8))
+    return np.asarray(inner > 0, np.bool_)
 
 
 def _contrast(picture: Float32) -> Float32:

@@ -21,7 +21,13 @@ _FILE = "masks.json"
 
 def mask_photos(context: StageContext) -> None:
     """A mask for every photo by itself, where the scan needs masks."""
-    from gypsum.masking import MODEL, is_turntable, mask_photos, match_given
+    from gypsum.masking import (
+        MODEL,
+        clear_surroundings,
+        is_turntable,
+        mask_photos,
+        match_given,
+    )
 
     photos = context.inputs["photos"]
     capture = Capture.read(photos)
@@ -49,6 +55,8 @@ def mask_photos(context: StageContext) -> None:
         threads=context.threads,
         progress=context.progress,
     )
+    if turntable:
+        clear_surroundings(photos / "photos", context.folder / "masks", capture, made.found)
     without = len(capture.photos) - len(made.given) - len(made.found)
     if without:
         context.warn(
@@ -168,6 +176,7 @@ MASKS = Stage(
     needs=("photos",),
     settings=("mask", "mask_folder", "mask_model"),
     cost=15,
+    version=2,
     when="mask",
 )
 OBJECT = Stage(
