@@ -493,7 +493,7 @@ PHOTO_SCAN = Pipeline(
             "surface",
             needs=("undistort", "object", "ground", "depth", "fusion"),
             settings=("watertight", "box"),
-            version=3,
+            version=4,
             cost=80,
         ),
         Stage(

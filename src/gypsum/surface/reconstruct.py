@@ -39,7 +39,7 @@ class SurfaceOptions:
     """Octree cells per photo pixel along an edge: 1 keeps all detail of the cloud and its noise."""
     point_weight: float = 1.0
     """How strictly the surface follows the points; 0 is the smoothest."""
-    fill_holes: float = 0.025
+    fill_holes: float = 0.05
     """Radius of the holes that stay closed, as a share of the region's diagonal."""
     watertight: bool = False
     """Make a solid: every opening closed, the largest with a flat base."""
