@@ -344,7 +344,7 @@ class ScanOptions(BaseModel):
         metavar="X Y Z X Y Z",
     )
     refine: bool | None = _option(
-        None, "Move the surface to where the photos agree best; default but for drafts."
+        None, "Move the surface to where the photos agree best; default except for drafts."
     )
     watertight: bool = _option(False, "Make a closed solid with a flat base, as 3D printing needs.")
     marker_size: Length | None = _option(
