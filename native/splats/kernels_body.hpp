@@ -3,6 +3,7 @@
 
 #include "splats/project_body.hpp"
 #include "splats/raster_body.hpp"
+#include "splats/depth_body.hpp"
 #include "splats/loss_body.hpp"
 #include "splats/update_body.hpp"
 

@@ -68,3 +68,19 @@ def adam(
     threads: int = 0,
     portable: bool = False,
 ) -> None: ...
+
+def draw_depths(
+    rows: Float32,
+    K: Float64,
+    pose: Float64,
+    alpha_min: float,
+    transmittance_min: float,
+    near: float,
+    blur: float,
+    median: Float32,
+    expected: Float32,
+    normal: Float32,
+    transmittance: Float32,
+    threads: int = 0,
+    portable: bool = False,
+) -> None: ...
