@@ -72,7 +72,7 @@ def test_depths_are_the_twins(portable: bool) -> None:
     assert (np.abs(expected - expected2) > 1e-3 * expected2).mean() < 0.01
     assert (np.abs(normal - normal2) > 1e-3).mean() < 0.01
     assert (np.abs(median - median2) > 1e-3).mean() < 0.01
-    assert (median2 > 0).mean() > 0.5
+    assert (median2 > 0).mean() > 0.3
 
 
 def test_result_does_not_depend_on_the_instruction_set() -> None:
