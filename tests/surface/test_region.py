@@ -84,6 +84,20 @@ def test_facade_is_kept_whole() -> None:
     assert region.contains(upright).all()
 
 
+def test_a_relief_seen_from_a_wide_arc_keeps_its_wall() -> None:
+    """Ends of the wall are in few of the photos, yet they are part of what was photographed."""
+    wall, up = plane_points(2.0, 0.02)
+    upright, facing = wall[:, [2, 0, 1]], up[:, [2, 0, 1]]
+    arc = np.radians(np.linspace(-66, 66, 11))
+    views = [
+        looking_at(np.array([2.5 * np.cos(a), 2.5 * np.sin(a), 0.0]), np.zeros(3), 350.0)
+        for a in arc
+    ]
+    cloud = cloud_of(upright, facing, 0.007)
+    assert choose_region(cloud, views).contains(upright).all()
+    assert subject_box(cloud, views) is None
+
+
 def test_ground_from_the_air_is_kept_whole() -> None:
     ground, up = plane_points(10.0, 0.1)
     spots = [(x, y) for x in (-6.0, -2.0, 2.0, 6.0) for y in (-6.0, -2.0, 2.0, 6.0)]

@@ -493,7 +493,7 @@ PHOTO_SCAN = Pipeline(
             "surface",
             needs=("undistort", "object", "ground", "depth", "fusion"),
             settings=("watertight", "box"),
-            version=4,
+            version=5,
             cost=80,
         ),
         Stage(

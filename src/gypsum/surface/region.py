@@ -5,8 +5,9 @@ spans them has no depth left for the object. Two measurements tell them apart. T
 point (the size of a photo pixel there) is several times coarser on what stands behind the subject,
 because it is further away. The *attention* it gets (how many photos have it in the frame) drops as
 soon as the photographer walks around the subject, because the background changes and the subject
-stays. A photographer who does not walk around something (a façade, a field from the air) is
-interested in all of it, so there only the resolution counts.
+stays. A photographer who does not clearly walk around something (a façade, a field from the air, a
+fountain at a wall from an arc of 130 degrees) is interested in all of it, so there only the
+resolution counts.
 
 What a subject stands on is sharp and in every photo as well: a table may take most of the
 triangles and of the texture. Where one level plane carries everything, it is kept only around what
@@ -37,6 +38,8 @@ ORBIT_SHARE = 0.7
 ORBIT_ATTENTION = 0.7
 #: How many times coarser than the subject a point may be, for an orbit and for other captures.
 ORBIT_COARSENESS, OPEN_COARSENESS = 2.0, 3.0
+#: From here on the photographer clearly walked around the subject (an arc of 150 degrees).
+CLEAR_ORBIT = 0.8
 #: Share of the wanted points that may lie outside each side of the box, and the margin added to it.
 TRIMMED = 0.001
 MARGIN = 0.03
@@ -54,7 +57,7 @@ STANDING_SHARE = 0.02
 AROUND, SCATTERED = 0.15, 0.01
 #: A box is set before everything is measured when the photographer clearly walked around something
 #: and rough depths give this many points; they may miss thin ends, so it is this much larger.
-CLEAR_ORBIT, FEWEST_ROUGH, ROUGH_ROOM = 0.8, 2_000, 1.15
+FEWEST_ROUGH, ROUGH_ROOM = 2_000, 1.15
 
 
 def choose_region(cloud: PointCloud, views: Sequence[View], seed: int = 0) -> Box:
@@ -97,8 +100,8 @@ def _choose(cloud: PointCloud, views: Sequence[View], seed: int) -> tuple[Box, f
         orbit = _orbit(points, subject, views, framed)
         coarse = radii / _weighted_median(radii[subject], weight[subject])
         wanted = coarse <= orbit * ORBIT_COARSENESS + (1 - orbit) * OPEN_COARSENESS
-        wanted &= attention >= orbit * ORBIT_ATTENTION * np.median(attention[subject])
-        if orbit > 0.5:
+        if orbit >= CLEAR_ORBIT:
+            wanted &= attention >= ORBIT_ATTENTION * np.median(attention[subject])
             wanted &= _around_standing(points, sample.normals, weight, wanted)
     return _box(points[wanted], weight[wanted]), orbit
 
