@@ -6,6 +6,7 @@ import io
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,13 @@ class Source:
     def read(self) -> bytes:
         """The whole file."""
         return _read(self.path)
+
+    def open(self) -> BinaryIO:
+        """The file, for reading it in pieces."""
+        try:
+            return self.path.open("rb")
+        except OSError as error:
+            raise InputError(f"{self.path} can't be read: {error.strerror or error}.") from error
 
     def fail(self, reason: str) -> InputError:
         """An error about this file, to be raised."""

@@ -4,6 +4,7 @@ from gypsum.scene.box import Box
 from gypsum.scene.capture import Capture, PhotoFile, SkippedPhoto
 from gypsum.scene.cloud import PointCloud, ViewLists
 from gypsum.scene.mesh import Material, Mesh, TexturedMesh
+from gypsum.scene.place import Crs, Place
 from gypsum.scene.progress import Progress, no_progress
 from gypsum.scene.sparse import Camera, Photo, SparseModel
 from gypsum.scene.splats import SH_C0, Splats
@@ -14,10 +15,12 @@ __all__ = [
     "Box",
     "Camera",
     "Capture",
+    "Crs",
     "Material",
     "Mesh",
     "Photo",
     "PhotoFile",
+    "Place",
     "PointCloud",
     "Progress",
     "SkippedPhoto",

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gypsum.scene.place import Place
+
 
 @dataclass(frozen=True)
 class ViewLists:
@@ -52,6 +54,12 @@ class PointCloud:
     """(N,) how well the photos match at the point: NCC, 0 to 1."""
     views: ViewLists | None = None
     """Photos that see each point."""
+    intensity: NDArray[np.float32] | None = None
+    """(N,) how strongly a scanner's light came back; its unit is the scanner's."""
+    classes: NDArray[np.uint8] | None = None
+    """(N,) what each point is, as numbered by ASPRS (2 is ground)."""
+    place: Place | None = None
+    """Where the points lie in a larger frame; None: in no other than their own."""
 
     def __len__(self) -> int:
         return len(self.points)
@@ -66,4 +74,7 @@ class PointCloud:
             None if self.support is None else self.support[keep],
             None if self.confidence is None else self.confidence[keep],
             None if self.views is None else self.views.select(keep),
+            None if self.intensity is None else self.intensity[keep],
+            None if self.classes is None else self.classes[keep],
+            self.place,
         )

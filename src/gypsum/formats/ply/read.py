@@ -15,7 +15,7 @@ from gypsum.formats.limits import MOST_ELEMENTS
 from gypsum.formats.source import Source
 from gypsum.scene import Material, Mesh, PointCloud, TexturedMesh
 
-_TYPES = {
+TYPES = {
     "char": "i1", "int8": "i1", "uchar": "u1", "uint8": "u1",
     "short": "i2", "int16": "i2", "ushort": "u2", "uint16": "u2",
     "int": "i4", "int32": "i4", "uint": "u4", "uint32": "u4",
@@ -24,7 +24,7 @@ _TYPES = {
 
 _ORDERS = {"ascii": "", "binary_little_endian": "<", "binary_big_endian": ">"}
 
-_LONGEST_HEADER = 100_000
+LONGEST_HEADER = 100_000
 
 _UVS = ("s t", "u v", "texture_u texture_v")
 """Names that programs give to a vertex's texture coordinates."""
@@ -154,7 +154,9 @@ def _colors(vertices: dict[str, NDArray[Any]]) -> NDArray[np.uint8] | None:
 
 
 @dataclass(frozen=True)
-class _Element:
+class Element:
+    """A kind of thing in the file: vertices, faces."""
+
     name: str
     count: int
     properties: list[list[str]]
@@ -163,7 +165,7 @@ class _Element:
 
 def _parse(source: Source) -> _Content:
     data = source.read()
-    order, elements, files, start = _header(source, data)
+    order, elements, files, start = parse_header(source, data)
     body: _Binary | _Text = (
         _Text(source, data, start) if not order else _Binary(source, data, start, order)
     )
@@ -171,15 +173,34 @@ def _parse(source: Source) -> _Content:
     for element in elements:
         columns = body.take(element)
         if element.name == "vertex":
-            plain = {
-                name: values for name, values in columns.items() if isinstance(values, np.ndarray)
-            }
-            content = _replaced(content, vertices=plain)
+            content = _replaced(content, vertices=_plain(columns))
         elif element.name == "face":
             content = _faces(source, content, columns, element.count)
     if not content.vertices:
         raise source.fail("holds no vertices")
     return content
+
+
+def read_elements(source: Source) -> dict[str, dict[str, NDArray[Any]]]:
+    """All elements of a binary file with their columns (N,), as they are; lists are left out."""
+    data = source.read()
+    order, elements, _, start = parse_header(source, data)
+    if not order:
+        raise source.fail("is text, where numbers are expected")
+    body = _Binary(source, data, start, order)
+    return {element.name: _plain(body.take(element)) for element in elements}
+
+
+def property_names(path: Path) -> set[str]:
+    """What a file's header names; nothing of what is no PLY file."""
+    with path.open("rb") as file:
+        head = file.read(LONGEST_HEADER).partition(b"end_header")[0]
+    lines = head.decode(errors="replace").splitlines()
+    return {line.split()[-1] for line in lines if line.startswith("property ")}
+
+
+def _plain(columns: dict[str, Any]) -> dict[str, NDArray[Any]]:
+    return {name: values for name, values in columns.items() if isinstance(values, np.ndarray)}
 
 
 def _replaced(content: _Content, **changes: Any) -> _Content:
@@ -217,7 +238,7 @@ class _Binary:
     def __init__(self, source: Source, data: bytes, start: int, order: str) -> None:
         self._source, self._data, self._at, self._order = source, data, start, order
 
-    def take(self, element: _Element) -> dict[str, Any]:
+    def take(self, element: Element) -> dict[str, Any]:
         """Columns by name: arrays (N,), and of lists their values and lengths."""
         if element.count == 0:
             return _empty(element)
@@ -241,17 +262,17 @@ class _Binary:
         self._at = end
         return columns
 
-    def _row(self, element: _Element) -> np.dtype[np.void]:
+    def _row(self, element: Element) -> np.dtype[np.void]:
         """One row, taking lists to be as long in every row as in the first."""
         fields: list[tuple[Any, ...]] = []
         at = self._at
         for index, words in enumerate(element.properties):
-            kind = np.dtype(self._order + _TYPES[words[-2]])
+            kind = np.dtype(self._order + TYPES[words[-2]])
             size = kind.itemsize
             if words[0] == "list":
                 length = self._number(words[1], at)
-                fields.append((f"n{index}", self._order + _TYPES[words[1]]))
-                at += np.dtype(_TYPES[words[1]]).itemsize
+                fields.append((f"n{index}", self._order + TYPES[words[1]]))
+                at += np.dtype(TYPES[words[1]]).itemsize
                 size *= length
                 fields.append((f"v{index}", kind, (length,)))
             else:
@@ -261,15 +282,15 @@ class _Binary:
 
     def _number(self, kind: str, at: int) -> int:
         """The length of a list."""
-        size = np.dtype(_TYPES[kind]).itemsize
+        size = np.dtype(TYPES[kind]).itemsize
         if at + size > len(self._data):
             raise self._cut_off()
-        value = np.frombuffer(self._data, self._order + _TYPES[kind], 1, at)[0]
+        value = np.frombuffer(self._data, self._order + TYPES[kind], 1, at)[0]
         if kind.startswith(("float", "double")) or not 0 <= value <= len(self._data):
             raise self._source.fail("has a list without a length; it is damaged")
         return int(value)
 
-    def _slowly(self, element: _Element) -> dict[str, Any]:
+    def _slowly(self, element: Element) -> dict[str, Any]:
         """Row by row, where lists differ in length."""
         held: list[list[bytes]] = [[] for _ in element.properties]
         lengths: list[list[int]] = [[] for _ in element.properties]
@@ -278,16 +299,16 @@ class _Binary:
                 length = 1
                 if words[0] == "list":
                     length = self._number(words[1], self._at)
-                    self._at += np.dtype(_TYPES[words[1]]).itemsize
+                    self._at += np.dtype(TYPES[words[1]]).itemsize
                     lengths[index].append(length)
-                size = length * np.dtype(_TYPES[words[-2]]).itemsize
+                size = length * np.dtype(TYPES[words[-2]]).itemsize
                 if self._at + size > len(self._data):
                     raise self._cut_off()
                 held[index].append(self._data[self._at : self._at + size])
                 self._at += size
         columns: dict[str, Any] = {}
         for index, words in enumerate(element.properties):
-            values = np.frombuffer(b"".join(held[index]), self._order + _TYPES[words[-2]])
+            values = np.frombuffer(b"".join(held[index]), self._order + TYPES[words[-2]])
             is_list = words[0] == "list"
             columns[words[-1]] = (values, np.array(lengths[index])) if is_list else values
         return columns
@@ -307,7 +328,7 @@ class _Text:
         self._source = source
         self._at = 0
 
-    def take(self, element: _Element) -> dict[str, Any]:
+    def take(self, element: Element) -> dict[str, Any]:
         """Columns by name: arrays (N,), and of lists their values and lengths."""
         if element.count == 0:
             return _empty(element)
@@ -343,30 +364,32 @@ class _Text:
         return self._numbers[self._at - count : self._at]
 
 
-def _empty(element: _Element) -> dict[str, Any]:
+def _empty(element: Element) -> dict[str, Any]:
     """The columns of an element of which there are none."""
     columns: dict[str, Any] = {}
     for words in element.properties:
-        values = np.empty(0, _TYPES[words[-2]])
+        values = np.empty(0, TYPES[words[-2]])
         columns[words[-1]] = (values, np.empty(0, int)) if words[0] == "list" else values
     return columns
 
 
 def _whole(kind: str, values: NDArray[np.float64]) -> NDArray[Any]:
     """As floats or as integers, of a size that holds whatever the text says."""
-    return values if _TYPES[kind][0] == "f" else np.nan_to_num(values).astype(np.int64)
+    return values if TYPES[kind][0] == "f" else np.nan_to_num(values).astype(np.int64)
 
 
-def _header(source: Source, data: bytes) -> tuple[str, list[_Element], list[str], int]:
+def parse_header(
+    source: Source, data: bytes, most: int = MOST_ELEMENTS
+) -> tuple[str, list[Element], list[str], int]:
     """Byte order ("" for text), elements, names of textures, and where the numbers begin."""
-    end = data.find(b"end_header", 0, _LONGEST_HEADER)
+    end = data.find(b"end_header", 0, LONGEST_HEADER)
     if data[:3] != b"ply" or end < 0:
         raise source.fail("is not a PLY file")
     start = data.find(b"\n", end) + 1
     if start == 0:
         raise source.fail("is cut off; write it again")
     order: str | None = None
-    elements: list[_Element] = []
+    elements: list[Element] = []
     files: list[str] = []
     for line in data[:end].decode(errors="replace").splitlines():
         words = line.split()
@@ -376,9 +399,9 @@ def _header(source: Source, data: bytes) -> tuple[str, list[_Element], list[str]
             case ["comment", "TextureFile", *_]:
                 files.append(line.split("TextureFile", 1)[1].strip())
             case ["element", name, count] if count.isdigit():
-                if int(count) > MOST_ELEMENTS:
+                if int(count) > most:
                     raise source.fail(f"says that it holds {count} elements; it is damaged")
-                elements.append(_Element(name, int(count), []))
+                elements.append(Element(name, int(count), []))
             case ["property", *rest] if elements:
                 elements[-1].properties.append(_property(source, rest))
     if order is None:
@@ -389,7 +412,7 @@ def _header(source: Source, data: bytes) -> tuple[str, list[_Element], list[str]
 def _property(source: Source, words: list[str]) -> list[str]:
     kinds = words[1:3] if words[:1] == ["list"] else words[:1]
     if len(words) != len(kinds) + (2 if words[:1] == ["list"] else 1) or any(
-        kind not in _TYPES for kind in kinds
+        kind not in TYPES for kind in kinds
     ):
         raise source.fail(f"has a property '{' '.join(words)[:60]}', which PLY does not know")
     return words
