@@ -1,0 +1,2 @@
+#define GYPSUM_VARIANT(name) name##_avx2
+#include "tsdf/integrate_body.hpp"
