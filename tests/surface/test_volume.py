@@ -103,7 +103,8 @@ def test_threads_change_no_bit() -> None:
     one, four = sphere_mesh(threads=1, count=6), sphere_mesh(threads=4, count=6)
     assert np.array_equal(one.vertices, four.vertices)
     assert np.array_equal(one.faces, four.faces)
-    assert one.colors is not None and four.colors is not None
+    assert one.colors is not None
+    assert four.colors is not None
     assert np.array_equal(one.colors, four.colors)
 
 
@@ -116,7 +117,9 @@ def test_processors_with_and_without_avx2_agree_to_the_bit() -> None:
             weights = np.ones_like(depth)
             volume.integrate(depth, weights, colors, view.K, view.R, view.t, 2, portable)
     for fast, slow in zip(*(volume.surface(0.5, 2) for volume in volumes), strict=True):
-        assert fast is not None and slow is not None and len(fast) > 100
+        assert fast is not None
+        assert slow is not None
+        assert len(fast) > 100
         assert np.array_equal(fast, slow)
 
 

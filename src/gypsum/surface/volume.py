@@ -1,8 +1,8 @@
 """Depth maps to a surface by way of a truncated signed distance field.
 
-Each voxel near the surface holds the weighted mean of its distances to the surface as the depth maps
-tell them along their lines of sight (Curless and Levoy, SIGGRAPH 1996); the surface is where that
-is zero. Voxels exist in blocks of 8 x 8 x 8, and only where some depth map saw a surface
+Each voxel near the surface holds the weighted mean of its distances to the surface as the depth
+maps tell them along their lines of sight (Curless and Levoy, SIGGRAPH 1996); the surface is where
+that is zero. Voxels exist in blocks of 8 x 8 x 8, and only where some depth map saw a surface
 (Niessner et al., SIGGRAPH Asia 2013). Behind the surface the weight falls to zero at the
 truncation (Bylow et al., RSS 2013), so that the two sides of a thin thing do not erase each other.
 """
@@ -21,8 +21,8 @@ Float64 = NDArray[np.float64]
 
 #: Truncation in voxels where none is given: noise of two voxels is averaged whole.
 TRUNCATION = 4.0
-#: Weight of a line of sight for voxels that it passes far before its surface. They are cleared of what
-#: a single wrong depth left there, but thin things outlast a few slightly wrong cameras.
+#: Weight of a line of sight for voxels that it passes far before its surface. They are cleared of
+#: what a single wrong depth left there, but thin things outlast a few slightly wrong cameras.
 FREE_WEIGHT = 0.1
 #: Memory where no other limit is given.
 MEMORY = 4 * 2**30
