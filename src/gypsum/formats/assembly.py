@@ -193,8 +193,14 @@ def triangulated(
 
 
 def turned(piece: Piece, up_axis: str) -> Piece:
-    """A piece of a file in which this axis is up (``y`` or ``z``), in the world."""
+    """A piece of a file in which this axis is up (``y``, ``z`` or ``y-down``), in the world."""
     if up_axis == "z":
         return piece
-    normals = None if piece.normals is None else z_up(piece.normals)
-    return replace(piece, positions=z_up(piece.positions), normals=normals)
+    turn = z_up if up_axis == "y" else _over
+    normals = None if piece.normals is None else turn(piece.normals)
+    return replace(piece, positions=turn(piece.positions), normals=normals)
+
+
+def _over(vectors: Float32) -> Float32:
+    """From a frame whose Y points down."""
+    return np.ascontiguousarray(z_up(vectors) * np.float32([1, -1, -1]))

@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 
 from gypsum.errors import InputError, ReconstructionError, ResourceError
 from gypsum.formats import fbx, gltf, obj, ply, stl, usd, xyz
-from gypsum.formats.atomic import write_together
+from gypsum.formats.atomic import atomic_write, write_together
 from gypsum.formats.options import USUAL, WriteOptions
-from gypsum.formats.reading import Model
-from gypsum.scene import Material, Mesh, PointCloud, TexturedMesh
+from gypsum.formats.reading import Asset, Model
+from gypsum.formats.splats import files as splat_files
+from gypsum.formats.splats.files import SPLAT_FORMATS
+from gypsum.scene import Material, Mesh, PointCloud, Splats, TexturedMesh
 
 Encoder = Callable[[Path, TexturedMesh, WriteOptions], dict[Path, bytes]]
 PointEncoder = Callable[[Path, PointCloud, WriteOptions], dict[Path, bytes]]
@@ -63,13 +65,49 @@ FORMATS: dict[str, Format] = {known.suffix.removeprefix("."): known for known in
 """Every export format by the name that ``--format`` takes."""
 
 
+_MODELS = ", ".join(known.suffix for known in _ALL)
+
+ALL_FORMATS = tuple(dict.fromkeys([*FORMATS, *SPLAT_FORMATS]))
+"""The names of what models and splats can be written as; some are for both."""
+
+_PACKED_PLY = ".compressed.ply"
+
+
 def format_of(path: Path) -> str:
     """The name of the format that a file's suffix stands for."""
-    name = path.suffix.lower().removeprefix(".")
-    if name not in FORMATS:
-        known = ", ".join(known.suffix for known in FORMATS.values())
+    suffix = _suffix(path)
+    name = suffix.removeprefix(".")
+    if name not in ALL_FORMATS:
+        known = ", ".join(f".{name}" for name in ALL_FORMATS)
         raise InputError(f"{path.name}: no format ends in '{path.suffix}'; use one of {known}.")
     return name
+
+
+def stem_of(path: Path) -> str:
+    """A file's name without what its format is known by."""
+    return path.name[: len(path.name) - len(_suffix(path))]
+
+
+def _suffix(path: Path) -> str:
+    return _PACKED_PLY if path.name.lower().endswith(_PACKED_PLY) else path.suffix.lower()
+
+
+def write_asset(
+    path: Path, asset: Asset, format_name: str, options: WriteOptions = USUAL
+) -> list[Path]:
+    """Write a model or splats; see :func:`write_model`."""
+    if not isinstance(asset, Splats):
+        return write_model(path, asset, format_name, options)
+    if format_name not in SPLAT_FORMATS:
+        able = ", ".join(known.suffix for known in SPLAT_FORMATS.values())
+        raise InputError(f"{path.name}: splats can't be written as {format_name}; use {able}.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(path) as file:
+            file.write(splat_files.encode(path, asset, format_name))
+    except OSError as error:
+        raise ResourceError(_explain(error, path)) from error
+    return [path]
 
 
 def write_model(
@@ -81,7 +119,7 @@ def write_model(
     when anything fails, the files that were there before are still there, unchanged.
     """
     if format_name not in FORMATS:
-        raise InputError(f"'{format_name}' is no known format; use one of {', '.join(FORMATS)}.")
+        raise InputError(f"{path.name}: {format_name} is no format of models; use {_MODELS}.")
     try:
         files = _encode(path, model, FORMATS[format_name], options)
         path.parent.mkdir(parents=True, exist_ok=True)

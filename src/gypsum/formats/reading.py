@@ -8,11 +8,17 @@ from pathlib import Path
 
 from gypsum.errors import InputError
 from gypsum.formats import fbx, gltf, obj, ply, stl, usd, xyz
+from gypsum.formats.ply.read import property_names
 from gypsum.formats.source import Source
-from gypsum.scene import Mesh, PointCloud, TexturedMesh
+from gypsum.formats.splats.files import PLY_READERS, SPLAT_READERS
+from gypsum.formats.splats.frames import to_world
+from gypsum.scene import Mesh, PointCloud, Splats, TexturedMesh
 
 Model = TexturedMesh | Mesh | PointCloud
 """What a file may hold; in the world frame (Z up, metres)."""
+
+Asset = Model | Splats
+"""The same, and what only some programs take for a model."""
 
 _OF_ONE_FRAME = {
     ".fbx": fbx.read,
@@ -33,7 +39,7 @@ _OF_ANY_FRAME: dict[str, tuple[Callable[[Source, str], Model], str]] = {
 }
 """Readers of formats that don't, and the axis that is up in most files."""
 
-READABLE = tuple(sorted([*_OF_ONE_FRAME, *_OF_ANY_FRAME]))
+READABLE = tuple(sorted([*_OF_ONE_FRAME, *_OF_ANY_FRAME, *SPLAT_READERS]))
 """Suffixes of files that are read."""
 
 _DAMAGE = (
@@ -46,11 +52,33 @@ _DAMAGE = (
 def read_model(
     path: Path, *, up_axis: str | None = None, warn: Callable[[str], None] | None = None
 ) -> Model:
-    """Read a model into the world frame (Z up, metres).
+    """Read a model into the world frame; see :func:`read_asset`."""
+    asset = read_asset(path, up_axis=up_axis, warn=warn)
+    if isinstance(asset, Splats):
+        raise InputError(
+            f"{path.name} holds Gaussian splats, where a surface or points are needed."
+        )
+    return asset
 
-    ``up_axis`` is ``y`` or ``z``, for files that don't say it; None takes what is usual. ``warn``
-    hears what is left out, such as textures that are not there. Whatever the file holds, the only
-    errors are :class:`InputError`.
+
+def read_splats(
+    path: Path, *, up_axis: str | None = None, warn: Callable[[str], None] | None = None
+) -> Splats:
+    """Read splats of any format into the world frame; see :func:`read_asset`."""
+    asset = read_asset(path, up_axis=up_axis, warn=warn)
+    if not isinstance(asset, Splats):
+        raise InputError(f"{path.name} holds no Gaussian splats.")
+    return asset
+
+
+def read_asset(
+    path: Path, *, up_axis: str | None = None, warn: Callable[[str], None] | None = None
+) -> Asset:
+    """Read a model or splats into the world frame (Z up, metres).
+
+    ``up_axis`` is ``y``, ``z`` or ``y-down``, for files that don't say it; None takes what is usual.
+    ``warn`` hears what is left out, such as textures that are not there. Whatever the file holds,
+    the only errors are :class:`InputError`.
     """
     suffix = path.suffix.lower()
     if suffix not in READABLE:
@@ -59,7 +87,20 @@ def read_model(
     try:
         if suffix in _OF_ONE_FRAME:
             return _OF_ONE_FRAME[suffix](source)
+        of_splats = _splat_reader(path)
+        if of_splats is not None:
+            decode, usual = of_splats
+            return to_world(decode(source), up_axis or usual)
         read, usual = _OF_ANY_FRAME[suffix]
         return read(source, up_axis or usual)
     except _DAMAGE as error:
         raise source.fail("is damaged, or not what its name says") from error
+
+
+def _splat_reader(path: Path) -> tuple[Callable[[Source], Splats], str] | None:
+    """What reads this file, where it holds splats, and what is up in most such files."""
+    suffix = path.suffix.lower()
+    if suffix != ".ply" or not path.is_file():
+        return SPLAT_READERS.get(suffix)
+    names = property_names(path)
+    return next((reader for name, reader in PLY_READERS.items() if name in names), None)

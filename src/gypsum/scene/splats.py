@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gypsum.scene import harmonics
+
 Float32 = NDArray[np.float32]
 
 SH_C0 = 0.28209479177387814
@@ -47,6 +49,17 @@ class Splats:
             self.harmonics[keep],
         )
 
+    def moved(self, rotation: NDArray[np.floating], scale: float = 1.0) -> Splats:
+        """Turned by (3, 3) and scaled about the origin; colours turn with them."""
+        turn = np.asarray(rotation, np.float64)
+        return Splats(
+            (self.means @ (scale * turn.T)).astype(np.float32),
+            (self.log_scales + np.float32(math.log(scale))).astype(np.float32),
+            _product(_quaternion(turn), self.quaternions),
+            self.opacities,
+            harmonics.turned(self.harmonics, turn),
+        )
+
     def rows(self) -> Float32:
         """(N, 59) as the kernels take them: all of the above side by side, for 16 harmonics."""
         rows = np.zeros((len(self), 59), np.float32)
@@ -69,3 +82,24 @@ class Splats:
             rows[:, 10].copy(),
             rows[:, 11 : 11 + 3 * terms].reshape(-1, terms, 3).copy(),
         )
+
+
+def _quaternion(rotation: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(w, x, y, z) of a rotation: the eigenvector of its largest eigenvalue (Bar-Itzhack 2000)."""
+    (a, b, c), (d, e, f), (g, h, i) = rotation
+    symmetric = np.array(
+        [
+            [a + e + i, h - f, c - g, d - b],
+            [h - f, a - e - i, b + d, c + g],
+            [c - g, b + d, e - a - i, f + h],
+            [d - b, c + g, f + h, i - a - e],
+        ]
+    )
+    return np.asarray(np.linalg.eigh(symmetric)[1][:, -1], np.float64)
+
+
+def _product(first: NDArray[np.float64], others: Float32) -> Float32:
+    """(N, 4) quaternions of rotations (N, 4) with another one after them."""
+    w, x, y, z = first
+    left = np.array([[w, -x, -y, -z], [x, w, -z, y], [y, z, w, -x], [z, -y, x, w]])
+    return (others @ left.T).astype(np.float32)

@@ -41,13 +41,13 @@ class Accessors:
         if packed is not None:
             return self._draco(primitive, packed)
         held = primitive["attributes"]
-        attributes = {name: self._values(held[name]) for name in _NAMES if name in held}
+        attributes = {name: self.values(held[name]) for name in _NAMES if name in held}
         count = len(attributes["POSITION"])
         if any(len(values) != count for values in attributes.values()):
             raise self._source.fail("has vertices without some of their properties; it is damaged")
         if "indices" not in primitive:
             return attributes, np.arange(count)
-        return attributes, self._values(primitive["indices"])[:, 0].astype(np.int64)
+        return attributes, self.values(primitive["indices"])[:, 0].astype(np.int64)
 
     def view(self, index: int) -> bytes:
         """The bytes of a buffer view, unpacked."""
@@ -84,7 +84,7 @@ class Accessors:
             ) from error
         return bytes(rows.tobytes())
 
-    def _values(self, index: int) -> NDArray[np.float64]:
+    def values(self, index: int) -> NDArray[np.float64]:
         """(N, 1 to 16) values; integers that stand for fractions as fractions."""
         accessor = self._document["accessors"][index]
         dtype, width = np.dtype(_TYPES[accessor["componentType"]]), _WIDTHS[accessor["type"]]

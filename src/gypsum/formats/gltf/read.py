@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 
 from gypsum.formats.assembly import PLAIN, Piece, assemble, turned
 from gypsum.formats.colors import to_linear, to_srgb
+from gypsum.formats.gltf import splats
 from gypsum.formats.gltf.accessors import Accessors, Json
 from gypsum.formats.limits import DEEPEST, MOST_ELEMENTS, MOST_NODES
 from gypsum.formats.source import Source
-from gypsum.scene import Material, Mesh, PointCloud, TexturedMesh
+from gypsum.formats.splats.frames import to_world
+from gypsum.scene import Material, Mesh, PointCloud, Splats, TexturedMesh
 
 _POINTS, _TRIANGLES, _STRIP, _FAN = 0, 4, 5, 6
 
@@ -30,22 +32,27 @@ _KNOWN = {
     "KHR_texture_basisu",
     "EXT_texture_webp",
     "KHR_materials_unlit",
+    splats.EXTENSION,
+    splats.PACKED,
 }
 """Extensions that a file may require."""
 
 Float64 = NDArray[np.float64]
 
 
-def read(source: Source) -> TexturedMesh | Mesh | PointCloud:
+def read(source: Source) -> TexturedMesh | Mesh | PointCloud | Splats:
     """Everything that the default scene shows, as one model.
 
     Skins, animations and metalness are left out.
     """
     scene = _Scene(source, *_open(source))
-    pieces, points = [], []
+    pieces, points, fields = [], [], []
     total = 0
     for mesh, matrix in scene.meshes():
         for primitive in mesh["primitives"]:
+            if splats.are_splats(primitive):
+                fields.append(scene.splats(primitive, matrix))
+                continue
             total += scene.accessors.count(primitive)
             if total > MOST_ELEMENTS:
                 raise source.fail("shows more triangles than can be read")
@@ -54,6 +61,8 @@ def read(source: Source) -> TexturedMesh | Mesh | PointCloud:
                 pieces.append(turned(scene.piece(primitive, mode, matrix), "y"))
             elif mode == _POINTS:
                 points.append(turned(scene.piece(primitive, mode, matrix), "y"))
+    if fields and not pieces:
+        return to_world(splats.joined(fields), "y")
     if points and not pieces:
         return _cloud(points)
     return assemble(source, pieces)
@@ -133,6 +142,12 @@ class _Scene:
             if "mesh" in node:
                 yield self._document["meshes"][node["mesh"]], matrix
             todo.extend((child, matrix, depth + 1) for child in node.get("children", []))
+
+    def splats(self, primitive: Json, matrix: Float64) -> Splats:
+        """A primitive's splats in the scene's frame, Y up."""
+        size = self._source.path.stat().st_size
+        found = splats.decode(self._source, self._document, self.accessors, primitive, size)
+        return splats.placed(self._source, found, matrix)
 
     def piece(self, primitive: Json, mode: int, matrix: Float64) -> Piece:
         """A primitive in the scene's frame, Y up."""

@@ -14,6 +14,7 @@ from gypsum.formats.atomic import atomic_write
 from gypsum.formats.ply.read import _optional, _parse, _stack
 from gypsum.formats.ply.write import Columns, _encode, _vectors
 from gypsum.formats.source import Source
+from gypsum.formats.splats.quantities import checked
 from gypsum.scene import Splats
 
 _DC = "f_dc_0 f_dc_1 f_dc_2"
@@ -26,6 +27,12 @@ _RESTS = (0, 9, 24, 45)
 
 def write_splats(path: Path, splats: Splats) -> None:
     """Write Gaussians with all the harmonics that they have."""
+    with atomic_write(path) as file:
+        file.write(encode(path, splats))
+
+
+def encode(_: Path, splats: Splats) -> bytes:
+    """The file's bytes."""
     rest = splats.harmonics[:, 1:].transpose(0, 2, 1).reshape(len(splats), -1)
     columns: Columns = _vectors("x y z", "f4", splats.means)
     # Readers of the reference implementation's age want normals, and read zeros.
@@ -35,13 +42,16 @@ def write_splats(path: Path, splats: Splats) -> None:
     columns["opacity"] = ("f4", splats.opacities)
     columns |= _vectors(_SCALES, "f4", splats.log_scales)
     columns |= _vectors(_TURN, "f4", splats.quaternions)
-    with atomic_write(path) as file:
-        file.write(_encode(columns))
+    return _encode(columns)
 
 
 def read_splats(path: Path) -> Splats:
     """Read Gaussians that any program wrote in this layout, of degree 0 to 3."""
-    source = Source(path)
+    return decode(Source(path))
+
+
+def decode(source: Source) -> Splats:
+    """The same of a file that is being read."""
     vertices = _parse(source).vertices
     count = sum(name.startswith("f_rest_") for name in vertices)
     if "opacity" not in vertices or "f_dc_0" not in vertices:
@@ -61,9 +71,7 @@ def read_splats(path: Path) -> Splats:
         opacities,
         np.concatenate([dc[:, None], rest.reshape(len(dc), 3, -1).transpose(0, 2, 1)], axis=1),
     )
-    if not all(np.isfinite(values).all() for values in (splats.means, splats.log_scales)):
-        raise source.fail("has splats whose place or size is no number; it is damaged")
-    return splats
+    return checked(source, splats)
 
 
 def _rests(count: int) -> str:

@@ -18,8 +18,10 @@ from gypsum.formats.assembly import PLAIN, Piece, assemble, triangulated, turned
 from gypsum.formats.colors import to_srgb
 from gypsum.formats.limits import MOST_BYTES, MOST_ELEMENTS
 from gypsum.formats.source import Source
+from gypsum.formats.splats.frames import to_world
+from gypsum.formats.usd import splats
 from gypsum.formats.usd.installed import check_installed
-from gypsum.scene import Material, Mesh, TexturedMesh
+from gypsum.scene import Material, Mesh, Splats, TexturedMesh
 
 _LONGEST_SECONDS = 600
 """A scene of 20 million triangles takes a minute."""
@@ -27,12 +29,16 @@ _LONGEST_SECONDS = 600
 _LAYERS = (".usd", ".usda", ".usdc")
 
 
-def read(source: Source) -> TexturedMesh | Mesh:
-    """All meshes as one model, at the first moment of an animation."""
+def read(source: Source) -> TexturedMesh | Mesh | Splats:
+    """All meshes as one model, or all splats, at the first moment of an animation."""
     check_installed()
     archive = _Archive(source) if source.path.suffix.lower() == ".usdz" else None
     arrays = _taken_apart(source)
     scene = json.loads(arrays["scene"].tobytes())
+    if scene["splats"] and not scene["meshes"]:
+        keys = [field["key"] for field in scene["splats"]]
+        found = splats.decode(source, arrays, keys, scene["meters_per_unit"])
+        return to_world(found, scene["up_axis"])
     materials = {
         path: _material(source, archive, entry) for path, entry in scene["materials"].items()
     }

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pxr import Gf, Tf, Usd, UsdGeom, UsdShade
+from pxr import Gf, Tf, Usd, UsdGeom, UsdShade, UsdVol
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -48,14 +48,19 @@ def _scene(stage: Any, arrays: Arrays) -> dict[str, Any]:
     places = UsdGeom.XformCache(time)
     meshes: list[dict[str, Any]] = []
     materials: dict[str, dict[str, Any]] = {}
+    fields: list[dict[str, Any]] = []
     for prim in Usd.PrimRange.Stage(stage, Usd.TraverseInstanceProxies()):
         if prim.IsA(UsdGeom.Mesh) and _is_shown(prim, time):
             matrix = np.array(places.GetLocalToWorldTransform(prim))
             meshes.append(_mesh(prim, time, matrix, materials, arrays, f"m{len(meshes)}"))
+        elif prim.GetTypeName() == "ParticleField3DGaussianSplat" and _is_shown(prim, time):
+            matrix = np.array(places.GetLocalToWorldTransform(prim)).T
+            fields.append(_splats(prim, time, matrix, arrays, f"s{len(fields)}"))
     return {
         "meters_per_unit": UsdGeom.GetStageMetersPerUnit(stage),
         "up_axis": str(UsdGeom.GetStageUpAxis(stage)).lower(),
         "meshes": [mesh for mesh in meshes if mesh],
+        "splats": [field for field in fields if field],
         "materials": materials,
     }
 
@@ -65,6 +70,29 @@ def _is_shown(prim: Any, time: Any) -> bool:
     purpose = shape.ComputePurpose()
     visible = shape.ComputeVisibility(time) != UsdGeom.Tokens.invisible
     return visible and purpose in (UsdGeom.Tokens.default_, UsdGeom.Tokens.render)
+
+
+def _splats(
+    prim: Any, time: Any, matrix: NDArray[np.float64], arrays: Arrays, key: str
+) -> dict[str, Any]:
+    """What its arrays are called; empty for a field without splats. Halves are read, too."""
+    if not hasattr(UsdVol, "ParticleField3DGaussianSplat"):
+        return {}
+    names = {
+        "means": "positions",
+        "sizes": "scales",
+        "turns": "orientations",
+        "opacities": "opacities",
+        "harmonics": "radiance:sphericalHarmonicsCoefficients",
+    }
+    for name, attribute in names.items():
+        held = prim.GetAttribute(attribute).Get(time)
+        held = prim.GetAttribute(f"{attribute}h").Get(time) if held is None else held
+        if held is None:
+            return {}
+        arrays[key + name] = np.array(held, np.float32)
+    arrays[f"{key}matrix"] = matrix
+    return {"key": key}
 
 
 def _mesh(

@@ -29,22 +29,22 @@ def usdz(path: Path, model: TexturedMesh, options: WriteOptions) -> dict[Path, b
     check_installed()
     # ARKit takes nothing else than JPEG and PNG.
     textures = widely_read(options.textures)
-    stage, root = _new_stage(_identifier(path))
+    stage, root = new_stage(identifier(path))
     shaders = _Shaders(stage, f"{root}/Materials", _wrap(model), textures)
     normals = unit_normals(model.mesh)
     for index, name in enumerate(plain_names(model.materials)):
         mesh = _add_mesh(stage, f"{root}/{name}_mesh", model, index, normals)
         shaders.bind(mesh, model.materials[index], name)
-    return {path: pack({"model.usdc": _binary(stage)} | shaders.files)}
+    return {path: pack({"model.usdc": binary(stage)} | shaders.files)}
 
 
-def _identifier(path: Path) -> str:
+def identifier(path: Path) -> str:
     """The model's name as USD allows it."""
     name = re.sub(r"\W", "_", companion(path, "").name, flags=re.ASCII)
     return f"_{name}" if name[:1].isdigit() else name
 
 
-def _new_stage(name: str) -> tuple[Any, str]:
+def new_stage(name: str) -> tuple[Any, str]:
     """An empty scene in memory, and the path of the model in it."""
     # Only here and in the functions below, because it takes a second to load.
     from pxr import Usd, UsdGeom
@@ -58,7 +58,7 @@ def _new_stage(name: str) -> tuple[Any, str]:
     return stage, f"/{name}"
 
 
-def _binary(stage: Any) -> bytes:
+def binary(stage: Any) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.usdc"
         stage.GetRootLayer().Export(str(file))
@@ -75,12 +75,12 @@ def _add_mesh(
     vertices, faces = np.unique(model.mesh.faces[chosen], return_inverse=True)
     points = y_up(model.mesh.vertices[vertices])
     mesh = UsdGeom.Mesh.Define(stage, path)
-    mesh.CreatePointsAttr(_vectors(points))
+    mesh.CreatePointsAttr(vectors(points))
     mesh.CreateFaceVertexIndicesAttr(_integers(faces))
     mesh.CreateFaceVertexCountsAttr(_integers(np.full(faces.size // 3, 3)))
-    mesh.CreateNormalsAttr(_vectors(y_up(normals[vertices])))
+    mesh.CreateNormalsAttr(vectors(y_up(normals[vertices])))
     mesh.SetNormalsInterpolation(UsdGeom.Tokens.vertex)
-    mesh.CreateExtentAttr(_vectors(np.stack([points.min(axis=0), points.max(axis=0)])))
+    mesh.CreateExtentAttr(vectors(np.stack([points.min(axis=0), points.max(axis=0)])))
     # Not the cage of a smooth surface, which is what USD takes a mesh for.
     mesh.CreateSubdivisionSchemeAttr(UsdGeom.Tokens.none)
     # Scans are often open below: without this, one looks through the far side from there.
@@ -94,7 +94,7 @@ def _add_mesh(
         uvs.SetIndices(_integers(corners))
     if model.mesh.colors is not None and material.base_color is None:
         colors = mesh.CreateDisplayColorPrimvar(UsdGeom.Tokens.vertex)
-        colors.Set(_vectors(to_linear(model.mesh.colors[vertices])))
+        colors.Set(vectors(to_linear(model.mesh.colors[vertices])))
     return mesh
 
 
@@ -204,7 +204,7 @@ def _wrap(model: TexturedMesh) -> str:
     return "clamp" if inside else "repeat"
 
 
-def _vectors(values: NDArray[np.float32]) -> Any:
+def vectors(values: NDArray[np.float32]) -> Any:
     from pxr import Vt
 
     return Vt.Vec3fArray.FromNumpy(np.ascontiguousarray(values, np.float32))

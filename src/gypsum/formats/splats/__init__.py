@@ -1,0 +1,1 @@
+"""Radiance fields of 3D Gaussians: one module per format, ``files`` names them all."""
