@@ -76,9 +76,9 @@ def read_asset(
 ) -> Asset:
     """Read a model or splats into the world frame (Z up, metres).
 
-    ``up_axis`` is ``y``, ``z`` or ``y-down``, for files that don't say it; None takes what is usual.
-    ``warn`` hears what is left out, such as textures that are not there. Whatever the file holds,
-    the only errors are :class:`InputError`.
+    ``up_axis`` is ``y``, ``z`` or ``y-down``, for files that don't say it; None takes what is
+    usual. ``warn`` hears what is left out, such as textures that are not there. Whatever the file
+    holds, the only errors are :class:`InputError`.
     """
     suffix = path.suffix.lower()
     if suffix not in READABLE:

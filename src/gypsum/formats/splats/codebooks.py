@@ -22,9 +22,9 @@ _BLOCK = 2**16
 def scalar(values: Float32) -> tuple[Float32, NDArray[np.uint8]]:
     """256 ascending values and, in the shape of ``values``, the nearest one's number.
 
-    Half of the codes are where they err least on the whole, as dense as the third root of the values
-    (Panter and Dite 1951); the others are spread evenly, so that no two are further apart than
-    1/128 of the range.
+    Half of the codes are where they err least on the whole, as dense as the third root of the
+    values (Panter and Dite 1951); the others are spread evenly, so that no two are further apart
+    than 1/127 of the range.
     """
     low, high = float(values.min()), float(values.max())
     counts, edges = np.histogram(values, _BINS, (low, max(high, low + 1e-6)))

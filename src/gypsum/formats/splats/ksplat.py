@@ -1,7 +1,7 @@
 """KSPLAT, the format of GaussianSplats3D, read only. Y is down.
 
-A header of 4096 bytes, one of 1024 for each section, then the sections: of compressed ones first the
-middles of buckets, from which places are measured in 16 bits, then the splats, a row each.
+A header of 4096 bytes, one of 1024 for each section, then the sections: of compressed ones first
+the middles of buckets, from which places are measured in 16 bits, then the splats, a row each.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """SOG, PlayCanvas's format for the web: a zip of pictures, some 15 bytes a splat. Version 2.
 
-Each picture has a pixel for each splat, in lossless WebP: places in 16 bits of a logarithm, rotations
-as the smallest three components in a byte each, sizes and colours as numbers of codebooks. The
-harmonics that change with the view are those of the nearest of at most 65,536 in a palette. Y is down.
+Each picture has a pixel for each splat, in lossless WebP: places in 16 bits of a logarithm,
+rotations as the smallest three components in a byte each, sizes and colours as numbers of
+codebooks. The harmonics that change with the view are those of the nearest of at most 65,536 in a
+palette. Y is down.
 """
 
 from __future__ import annotations

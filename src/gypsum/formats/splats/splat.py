@@ -1,4 +1,4 @@
-"""``.splat``, the format of the first viewers: 32 bytes a splat, without what changes with the view.
+"""``.splat``, the format of the first viewers: 32 bytes a splat, the same colour from all sides.
 
 Place and size are floats, colour, opacity and rotation a byte for each number. Y is down.
 """

@@ -12,6 +12,7 @@ import gzip
 import struct
 import zlib
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +122,7 @@ def _gzipped(source: Source, data: bytes) -> Splats:
     if len(whole) < start + sum(sizes):
         raise source.fail("is cut off; write it again")
     ends = start + np.cumsum([0, *sizes])
-    sections = [whole[a:b] for a, b in zip(ends[:-1], ends[1:], strict=True)]
+    sections = [whole[a:b] for a, b in pairwise(ends)]
     return _splats(source, sections, degree, bits, version)
 
 
