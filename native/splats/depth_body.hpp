@@ -10,7 +10,6 @@
 namespace gypsum::splats::GYPSUM_VARIANT {
 namespace {
 
-constexpr float kHalf = 0.5f;    // of the light: where it is stopped is the surface
 constexpr float kExtent = 4.0f;  // standard deviations along z within which a Gaussian lies
 constexpr float kThin = 1e-3f;   // the thinnest axis is taken to be this part of the longest at least
 
@@ -68,7 +67,7 @@ Facet find_facet(const float* row, const Camera& camera) {
 }
 
 void draw_depth_tile(const Bins& bins, const Facet* facets, int tile, const Limits& limits,
-                     DepthPicture picture) {
+                     float surface, DepthPicture picture) {
   alignas(32) float T[kPixels], median[kPixels], mean[kPixels], normal[3][kPixels];
   const Place place(tile, bins.columns, picture.width, picture.height);
   for (int i = 0; i < kPixels; ++i) T[i] = 1.0f;
@@ -76,7 +75,8 @@ void draw_depth_tile(const Bins& bins, const Facet* facets, int tile, const Limi
   std::memset(mean, 0, sizeof mean);
   std::memset(normal, 0, sizeof normal);
   Alive alive(place.width, place.height);
-  const Floats alpha_min = all(limits.alpha_min), finished = all(limits.transmittance_min);
+  const Floats alpha_min = all(limits.alpha_min), finished = all(limits.transmittance_min),
+               at_surface = all(surface);
   for (std::uint32_t k = bins.starts[tile]; k < bins.starts[tile + 1] && alive.count > 0; ++k) {
     const Splat& s = bins.splats[bins.list[k]];
     const Facet& f = facets[bins.list[k]];
@@ -104,7 +104,7 @@ void draw_depth_tile(const Bins& bins, const Facet* facets, int tile, const Limi
         const Floats under = most(fma(dx, fma(cxx, dx, tilt), below), all(1e-6f));
         const Floats depth =
             most(least(all(f.z) * fma(slope, dx, above) / under, furthest), nearest);
-        const Ints crossed = (before > all(kHalf)) & (after <= all(kHalf));
+        const Ints crossed = (before > at_surface) & (after <= at_surface);
         store(median + at, load(median + at) + keep(depth, crossed));
         store(mean + at, fma(weight, depth, load(mean + at)));
         for (int i = 0; i < 3; ++i)
@@ -122,7 +122,7 @@ void draw_depth_tile(const Bins& bins, const Facet* facets, int tile, const Limi
     for (int k = 0; k < 3; ++k) normal[k][i] = length > 0 ? normal[k][i] / length : 0.0f;
   }
   const std::size_t plane = std::size_t(picture.width) * picture.height;
-  copy_out(median, picture.median, picture.width, place);
+  copy_out(median, picture.surface, picture.width, place);
   copy_out(mean, picture.expected, picture.width, place);
   for (int k = 0; k < 3; ++k)
     copy_out(normal[k], picture.normal + k * plane, picture.width, place);
@@ -130,14 +130,14 @@ void draw_depth_tile(const Bins& bins, const Facet* facets, int tile, const Limi
 }
 
 void draw_depths(const float* rows, const Camera& camera, const Limits& limits, const Bins& bins,
-                 int threads, DepthPicture picture) {
+                 float surface, int threads, DepthPicture picture) {
   std::vector<Facet> facets(bins.splats.size());
 #pragma omp parallel for schedule(static) num_threads(threads)
   for (std::int64_t k = 0; k < std::int64_t(facets.size()); ++k)
     facets[k] = find_facet(rows + std::size_t(bins.splats[k].gaussian) * kRow, camera);
 #pragma omp parallel for schedule(dynamic) num_threads(threads)
   for (int tile = 0; tile < bins.columns * bins.rows; ++tile)
-    draw_depth_tile(bins, facets.data(), tile, limits, picture);
+    draw_depth_tile(bins, facets.data(), tile, limits, surface, picture);
 }
 
 }  // namespace

@@ -23,10 +23,11 @@ using Map = Array<float, nb::ndim<2>>;
 
 void draw_depths(const Rows& rows, const Array<const double, nb::shape<3, 3>>& K,
                  const Array<const double, nb::shape<3, 4>>& pose, float alpha_min,
-                 float transmittance_min, float near, float blur, const Map& median,
-                 const Map& expected, const Array<float, nb::shape<3, -1, -1>>& normal,
-                 const Map& transmittance, int threads, bool portable) {
-  const int height = int(median.shape(0)), width = int(median.shape(1));
+                 float transmittance_min, float near, float blur, float surface,
+                 const Map& depth, const Map& expected,
+                 const Array<float, nb::shape<3, -1, -1>>& normal, const Map& transmittance,
+                 int threads, bool portable) {
+  const int height = int(depth.shape(0)), width = int(depth.shape(1));
   const auto fits = [=](const auto& map, int first) {
     return int(map.shape(first)) == height && int(map.shape(first + 1)) == width;
   };
@@ -52,17 +53,18 @@ void draw_depths(const Rows& rows, const Array<const double, nb::shape<3, 3>>& K
   Bins bins;
   kernels.project(rows.data(), count, 0, camera, limits, cores, projected.data(), depths.data());
   fill_bins(projected.data(), depths.data(), count, width, height, cores, bins);
-  kernel.draw(rows.data(), camera, limits, bins, cores,
-              {width, height, median.data(), expected.data(), normal.data(), transmittance.data()});
+  kernel.draw(rows.data(), camera, limits, bins, surface, cores,
+              {width, height, depth.data(), expected.data(), normal.data(), transmittance.data()});
 }
 
 }  // namespace
 
 void add_depths(nb::module_& m) {
   m.def("draw_depths", &draw_depths, "rows"_a, "K"_a, "pose"_a, "alpha_min"_a,
-        "transmittance_min"_a, "near"_a, "blur"_a, "median"_a, "expected"_a, "normal"_a,
-        "transmittance"_a, "threads"_a = 0, "portable"_a = false,
-        "Depth where half of the light is stopped and its mean, normals in the camera's frame.");
+        "transmittance_min"_a, "near"_a, "blur"_a, "surface"_a, "depth"_a, "expected"_a,
+        "normal"_a, "transmittance"_a, "threads"_a = 0, "portable"_a = false,
+        "Depth where the transmittance falls to `surface`, and its mean; normals in the camera's\n"
+        "frame.");
 }
 
 }  // namespace gypsum::splats

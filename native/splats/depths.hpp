@@ -21,15 +21,15 @@ struct Facet {
 // (height, width) each; `normal` (3, height, width).
 struct DepthPicture {
   int width, height;
-  float* median;         // depth where half of the light is stopped; 0 where never so much is
+  float* surface;        // depth where the transmittance falls to `surface`; 0 where it does not
   float* expected;       // mean of the depths, by what each Gaussian adds; 0 where nothing is
   float* normal;         // mean of the normals, unit; zero where nothing is
   float* transmittance;
 };
 
 struct DepthKernel {
-  void (*draw)(const float* rows, const Camera&, const Limits&, const Bins&, int threads,
-               DepthPicture);
+  void (*draw)(const float* rows, const Camera&, const Limits&, const Bins&, float surface,
+               int threads, DepthPicture);
 };
 
 namespace portable {

@@ -25,7 +25,7 @@ def drawn(rows: Float32, portable: bool = False) -> tuple[Float32, Float32, Floa
     median, expected, T = (np.empty((HEIGHT, WIDTH), np.float32) for _ in range(3))
     normal = np.empty((3, HEIGHT, WIDTH), np.float32)
     _splats.draw_depths(
-        rows, K, pose, 1e-9, 1e-12, 0.01, twin.BLUR, median, expected, normal, T, 2, portable
+        rows, K, pose, 1e-9, 1e-12, 0.01, twin.BLUR, 0.5, median, expected, normal, T, 2, portable
     )
     return median, expected, normal, T
 
@@ -118,7 +118,7 @@ def test_depth_of_a_plane_is_exact() -> None:
     solid = depths.opacity > 0.95
     assert solid.mean() > 0.3
     # All flat splats agree on it, however obliquely they are seen.
-    np.testing.assert_allclose(depths.median[solid], truth[solid], rtol=2e-4)
+    np.testing.assert_allclose(depths.surface[solid], truth[solid], rtol=2e-4)
     np.testing.assert_allclose(depths.expected[solid], truth[solid], rtol=2e-4)
     np.testing.assert_allclose(
         depths.normals[solid], np.tile(view.R[:, 2], (solid.sum(), 1)), atol=1e-4
@@ -131,10 +131,10 @@ def test_depth_of_a_sphere() -> None:
     normals /= np.linalg.norm(normals, axis=1, keepdims=True)
     view = view_from(np.array([2.5, 0, 0.6]))
     depths = draw_depths(flat_splats(normals, normals, 0.04), view)
-    solid = depths.median > 0
+    solid = depths.surface > 0
     y, x = np.nonzero(solid)
     rays = np.c_[x + 0.5, y + 0.5, np.ones(len(x))] @ np.linalg.inv(view.K).T
-    points = (rays * depths.median[solid][:, None] - view.t) @ view.R
+    points = (rays * depths.surface[solid][:, None] - view.t) @ view.R
     radii = np.linalg.norm(points, axis=1)
     assert abs(np.median(radii) - 1) < 2e-3
     assert (np.abs(radii - 1) < 0.01).mean() > 0.95

@@ -13,6 +13,9 @@ from gypsum.splats.render import ALPHA_MIN, BLUR, NEAR, TRANSMITTANCE_MIN, pose
 
 Float32 = NDArray[np.float32]
 
+#: The share of the light at which depths are those of a surface: with one half it is the median.
+MEDIAN = 0.5
+
 
 @dataclass(frozen=True)
 class Depths:
@@ -22,8 +25,9 @@ class Depths:
     is its plane (Zhang et al. 2024, RaDe-GS).
     """
 
-    median: Float32
-    """(height, width) along z, where half of the light is stopped; 0 where less is."""
+    surface: Float32
+    """(height, width) along z, where so much of the light is stopped that a surface is there; 0
+    where less is."""
     expected: Float32
     """(height, width) mean of the depths, each by its share in the colour; 0 where nothing is."""
     normals: Float32
@@ -32,15 +36,24 @@ class Depths:
     """(height, width)"""
 
 
-def draw_depths(splats: Splats, view: View, extent: float = 1.0, threads: int = 0) -> Depths:
-    """Depths of splats from a view, in a scene whose cameras are spread over ``extent``."""
+def draw_depths(
+    splats: Splats,
+    view: View,
+    extent: float = 1.0,
+    stopped: float = MEDIAN,
+    threads: int = 0,
+) -> Depths:
+    """Depths of splats from a view, in a scene whose cameras are spread over ``extent``.
+
+    The surface is where the share ``stopped`` of the light is.
+    """
     shape = (view.height, view.width)
-    median, expected, transmittance = (np.empty(shape, np.float32) for _ in range(3))
+    surface, expected, transmittance = (np.empty(shape, np.float32) for _ in range(3))
     normal = np.empty((3, *shape), np.float32)
     _splats.draw_depths(
         splats.rows(), np.ascontiguousarray(view.K, np.float64), pose(view),
-        ALPHA_MIN, TRANSMITTANCE_MIN, NEAR * extent, BLUR,
-        median, expected, normal, transmittance, threads,
+        ALPHA_MIN, TRANSMITTANCE_MIN, NEAR * extent, BLUR, 1 - stopped,
+        surface, expected, normal, transmittance, threads,
     )  # fmt: skip
     normals = np.ascontiguousarray(normal.transpose(1, 2, 0))
-    return Depths(median, expected, normals, 1 - transmittance)
+    return Depths(surface, expected, normals, 1 - transmittance)
