@@ -69,6 +69,8 @@ class UpAxis(StrEnum):
 
     Y = "y"
     Z = "z"
+    Y_DOWN = "y-down"
+    """Y points down, as in the photos that a splat trainer began with."""
 
 
 class Until(StrEnum):
@@ -85,6 +87,7 @@ class Mode(StrEnum):
 
     PHOTO = "photo"
     SPLAT = "splat"
+    LIDAR = "lidar"
 
 
 class Device(StrEnum):
@@ -208,6 +211,14 @@ def _box(value: object) -> object:
     return numbers
 
 
+def _crop(value: object) -> object:
+    """The six coordinates of two corners."""
+    corners = _box(value)
+    if isinstance(corners, str):
+        raise ValueError("two opposite corners as six numbers: X Y Z X Y Z")
+    return corners
+
+
 def _one_or_many(value: object) -> object:
     return (value,) if isinstance(value, str | Path) else value
 
@@ -216,6 +227,7 @@ Bytes = Annotated[int, BeforeValidator(parse_bytes)]
 Length = Annotated[float, BeforeValidator(parse_length)]
 Distances = Annotated[tuple[tuple[str, str, Length], ...], BeforeValidator(_distances)]
 Corners = Annotated[str | tuple[float, float, float, float, float, float], BeforeValidator(_box)]
+Crop = Annotated[tuple[float, float, float, float, float, float], BeforeValidator(_crop)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_one_or_many)]
 Paths = Annotated[tuple[Path, ...], BeforeValidator(_one_or_many)]
 
@@ -258,8 +270,8 @@ class ScanOptions(BaseModel):
     )
     mode: Mode = _option(
         Mode.PHOTO,
-        "What to make: photo is a textured model, splat a radiance field of 3D Gaussians, as PLY, "
-        "for looking at.",
+        "What to make: photo is a textured model, splat a radiance field of 3D Gaussians, for "
+        "looking at, and lidar a textured model of depth captures or point clouds.",
     )
     splats: int | None = _option(
         None,
@@ -318,7 +330,9 @@ class ScanOptions(BaseModel):
         le=10_000,
     )
     format: Names = _option(
-        (), "A further format to write (repeatable): glb, gltf, obj, fbx, usdz, ply, stl or xyz."
+        (),
+        "A further format to write (repeatable): glb, gltf, obj, fbx, usdz, ply, stl or xyz; of "
+        "splats ply, compressed.ply, spz, sog or splat.",
     )
     mask: str | None = _option(
         None,
@@ -347,6 +361,26 @@ class ScanOptions(BaseModel):
         None, "Move the surface to where the photos agree best; default except for drafts."
     )
     watertight: bool = _option(False, "Make a closed solid with a flat base, as 3D printing needs.")
+    register: Switch | None = _option(
+        None,
+        "Point clouds: find out how scans fit together; default: where their files don't say where "
+        "they were taken from.",
+    )
+    plan: bool = _option(
+        False,
+        "Rooms: a floor plan with dimensions, as SVG and DXF, and walls that are flat; for lidar "
+        "scans.",
+    )
+    dem: bool = _option(
+        False,
+        "Terrain: the bare ground as a height map (GeoTIFF) and contour lines (DXF, GeoJSON); for "
+        "point clouds.",
+    )
+    contours: Length | None = _option(
+        None,
+        "Height between contour lines, for example 0.5m; default: chosen from the terrain.",
+        unit="metres",
+    )
     marker_size: Length | None = _option(
         None,
         "Side of the markers' black squares, for example 5cm, where AprilTags or ArUco markers "
@@ -413,6 +447,10 @@ class ScanOptions(BaseModel):
             "pbr": self.pbr,
             "refine": preset.refine if self.refine is None else self.refine,
             "watertight": self.watertight,
+            "register": None if self.register is None else self.register is Switch.ON,
+            "plan": self.plan,
+            "dem": self.dem,
+            "contours": self.contours,
             "mask": _MASKED.get(self.mask or "", "given" if self.mask else "found"),
             "sets": bool(self.set),
             "box": self.box if isinstance(self.box, str) else list(self.box),
@@ -478,7 +516,7 @@ class ConvertOptions(BaseModel):
     format: Names = _option(
         (),
         "A format to write into the folder OUT (repeatable): glb, gltf, obj, fbx, usdz, ply, stl "
-        "or xyz.",
+        "or xyz; of splats ply, compressed.ply, spz, sog, splat, glb or usdz.",
         short="-f",
     )
     faces: int | None = _option(
@@ -511,8 +549,30 @@ class ConvertOptions(BaseModel):
     )
     up_axis: UpAxis | None = _option(
         None,
-        "Which axis points up in the input, where its format does not say; default: y in OBJ, z in "
-        "PLY, STL and XYZ.",
+        "Which axis points up in the input, where its format does not say; default: y in OBJ and "
+        "SPZ, z in PLY, STL and XYZ, y-down in SOG, compressed PLY, .splat and KSPLAT. Splats in "
+        "PLY of other programs are mostly y-down, too.",
+    )
+    prune: float | None = _option(
+        None,
+        "Splats: leave out this share of them, those that show least; 0.3 is 30 %, 0 leaves out "
+        "only what no one can see.",
+        metavar="SHARE",
+        ge=0,
+        lt=1,
+    )
+    crop: Crop | None = _option(
+        None,
+        "Splats and points: keep those in this box; two opposite corners in the world's frame, "
+        "Z up.",
+        metavar="X Y Z X Y Z",
+    )
+    sh: int | None = _option(
+        None,
+        "Splats: keep spherical harmonics up to this degree; 0 is the same colour from all sides.",
+        unit="",
+        ge=0,
+        le=3,
     )
     draco: bool = _option(
         False, "Compress the triangles of GLB and glTF with Draco: smallest, slower to open."

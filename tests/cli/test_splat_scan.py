@@ -72,7 +72,7 @@ def test_photos_become_splats(photos: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"output": "vase.glb"}, r"can't be written as glb; name the output like garden\.ply"),
+        ({"output": "vase.glb"}, r"can't be written as glb; name the output like garden\.spz"),
         ({"output": "vase.ply", "format": "obj"}, "can't be written as obj"),
         ({"output": "vase.ply", "until": "texture"}, "has no part texture"),
         ({"output": "vase.ply", "faces": 5000}, "--faces is for textured models"),

@@ -21,9 +21,10 @@ def convert(
         list[Path],
         typer.Argument(
             metavar="IN OUT",
-            help="The model (OBJ, FBX, GLB, glTF, USD, USDZ, PLY, STL or XYZ), and one or more "
-            "files to write, whose suffixes choose the formats. With --format: models or folders "
-            "of models, and last the folder to write into.",
+            help="The model (OBJ, FBX, GLB, glTF, USD, USDZ, PLY, STL or XYZ) or splats (PLY, SPZ, "
+            "SOG, .splat, KSPLAT, GLB or USDZ), and one or more files to write, whose suffixes "
+            "choose the formats. With --format: models or folders of models, and last the folder "
+            "to write into.",
             show_default=False,
         ),
     ],
@@ -63,7 +64,8 @@ def _convert(
         return error
     for text in done.warnings:
         print(f"gypsum: {text}", file=sys.stderr)
-    what = f"{done.triangles:,} triangles" if done.triangles else f"{done.points:,} points"
+    of_points = "splats" if done.splats else "points"
+    what = f"{done.triangles:,} triangles" if done.triangles else f"{done.points:,} {of_points}"
     size = " x ".join(f"{side:.4g}" for side in done.size)
     total = sum(file.stat().st_size for file in done.files)
     anew = ", textures baked anew" if done.baked else ""

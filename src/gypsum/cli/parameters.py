@@ -14,14 +14,14 @@ import typer
 from pydantic import BeforeValidator
 from pydantic.fields import FieldInfo
 
-from gypsum.options import BOX_WORDS, denial, extra, fields, flags, limits
+from gypsum.options import BOX_WORDS, ConvertOptions, denial, extra, fields, flags, limits
 
 _METAVARS: dict[type[Any], str] = {Path: "PATH", int: "N", str: "SIZE", list: "NAME"}
 
 #: Options whose value is several words, and how many.
 _SEVERAL = {
     flag: words
-    for name, info in fields().items()
+    for name, info in {**ConvertOptions.model_fields, **fields()}.items()
     if (words := len(extra(info, "metavar").split())) > 1
     for flag in flags(name, info)
 }

@@ -89,7 +89,7 @@ def bring_over(
     }
     for start in range(0, len(painted), BAND):
         texels = painted[start : start + BAND]
-        face, weights = _places(sheet, texels)
+        face, weights = places_of(sheet, texels)
         corners, uv_corners = sheet.mesh.faces[face], sheet.uv_faces[face]
         points = blend(weights, sheet.mesh.vertices[corners])
         old_face, old_weights = seek(points, blend(weights, sheet.frames.normals[corners]))
@@ -107,7 +107,7 @@ def bring_over(
         )
 
 
-def _places(sheet: Sheet, texels: NDArray[np.int64]) -> tuple[NDArray[np.int64], Float32]:
+def places_of(sheet: Sheet, texels: NDArray[np.int64]) -> tuple[NDArray[np.int64], Float32]:
     """The face and barycentric weights (N, 3) of texels; outside of it in the padding."""
     owner = sheet.owners.ravel()[texels]
     face = np.where(owner >= 0, owner, -2 - owner).astype(np.int64)

@@ -4,8 +4,8 @@
 ``read_model`` reads them all. Each format's module turns a model into the bytes of its files, with
 the axes and units that the format's readers expect, and the files appear together or not at all.
 
-Gaussian splats have formats of their own, ``SPLAT_FORMATS``, some under the same names. What may hold
-either is read by ``read_asset`` and written by ``write_asset``.
+Gaussian splats have formats of their own, ``SPLAT_FORMATS``, some under the same names. What may
+hold either is read by ``read_asset`` and written by ``write_asset``.
 """
 
 from gypsum.formats.models import (

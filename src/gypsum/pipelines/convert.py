@@ -12,17 +12,29 @@ from typing import Any
 import numpy as np
 
 from gypsum.errors import InputError
-from gypsum.formats import READABLE, Model, format_of, read_model, write_model
+from gypsum.formats import (
+    FORMATS,
+    READABLE,
+    SPLAT_FORMATS,
+    Asset,
+    Model,
+    format_of,
+    read_asset,
+    stem_of,
+    write_asset,
+)
 from gypsum.formats.models import with_materials
 from gypsum.formats.options import Compression, WriteOptions
 from gypsum.formats.texture import widely_read
 from gypsum.options import ConvertOptions, TextureFormat, convert_options
-from gypsum.scene import Mesh, PointCloud, Progress, TexturedMesh, no_progress
+from gypsum.scene import Mesh, PointCloud, Progress, Splats, TexturedMesh, no_progress
 
 StrPath = str | os.PathLike[str]
 
 _GLTF = ("glb", "gltf")
 _SHAPE_ONLY = ("stl",)
+_OF_SURFACES = ("faces", "normal_map", "texture", "draco", "meshopt")
+_OF_SPLATS = ("prune", "sh")
 _OF_GLTF = {TextureFormat.WEBP: "WebP", TextureFormat.KTX2: "KTX2"}
 
 
@@ -33,15 +45,17 @@ class ConvertResult:
     files: tuple[Path, ...]
     """Each model, and after it what belongs to it."""
     triangles: int
-    """0 for points."""
+    """0 for points and splats."""
     points: int
-    """Vertices, or points."""
+    """Vertices, points or splats."""
     size: tuple[float, float, float]
     """Extent in x, y and z, Z up; metres where the model is in metres."""
     warnings: tuple[str, ...]
     """What was left out, in sentences."""
     baked: bool
     """Whether the textures were baked anew: so few triangles could not have kept the old ones."""
+    splats: bool = False
+    """Whether it is a radiance field; ``points`` are its splats."""
 
 
 def convert(
@@ -54,7 +68,8 @@ def convert(
     """Convert a model into other formats, and reduce, scale or compress it on the way.
 
     Args:
-        source: an OBJ, FBX, glTF, GLB, USD, USDZ, PLY, STL or XYZ file.
+        source: an OBJ, FBX, glTF, GLB, USD, USDZ, PLY, STL or XYZ file; or splats as PLY, SPZ,
+            SOG, .splat, KSPLAT, GLB or USDZ.
         target: the file to write, or several; their suffixes choose the formats. With ``format``,
             the folder to write into.
         progress: called with the share that is done and what is being done.
@@ -70,21 +85,22 @@ def convert(
     warnings: list[str] = []
     progress(0.0, f"reading {Path(source).name}")
     up_axis = None if wanted.up_axis is None else wanted.up_axis.value
-    model = read_model(Path(source), up_axis=up_axis, warn=warnings.append)
+    model = read_asset(Path(source), up_axis=up_axis, warn=warnings.append)
+    _check_kind(Path(source), model, targets, wanted)
     baked = False
     if isinstance(model, TexturedMesh) and all(format_of(t) in _SHAPE_ONLY for t in targets):
         model = replace(model.mesh, colors=None)
-    if wanted.faces is not None:
+    if wanted.faces is not None and not isinstance(model, Splats):
         progress(0.2, "reducing its triangles")
         model, baked = _reduced(
             Path(source), model, wanted, lambda done, doing="": progress(0.2 + done / 2, doing)
         )
-    model = _changed(model, wanted)
+    model = _changed(Path(source), model, wanted)
     files: list[Path] = []
     for number, path in enumerate(targets):
         progress(0.7 + 0.3 * number / len(targets), f"writing {path.name}")
         name = format_of(path)
-        files += write_model(path, model, name, _write_options(wanted, name))
+        files += write_asset(path, model, name, _write_options(wanted, name))
     progress(1.0, "converted")
     return _result(model, files, wanted, warnings, baked)
 
@@ -120,7 +136,7 @@ def targets_of(
     pairs = []
     writer: dict[Path, Path] = {}
     for source in _models(sources):
-        made = [targets[0] / f"{source.stem}.{name}" for name in dict.fromkeys(options.format)]
+        made = [targets[0] / f"{stem_of(source)}.{name}" for name in dict.fromkeys(options.format)]
         for path in made:
             format_of(path)
             if path in writer:
@@ -214,9 +230,35 @@ def _reduced(
     return rebake(before, faces, side, progress=progress), True
 
 
-def _changed(model: Model, options: ConvertOptions) -> Model:
-    from gypsum.conversion import centered, scaled, shrink_textures
+def _check_kind(
+    source: Path, model: Asset, targets: Sequence[Path], options: ConvertOptions
+) -> None:
+    """Outputs and options have to be for what the file turned out to hold."""
+    is_splats = isinstance(model, Splats)
+    holds = "Gaussian splats" if is_splats else "no Gaussian splats"
+    able = SPLAT_FORMATS if is_splats else FORMATS
+    for target in targets:
+        if format_of(target) not in able:
+            raise InputError(
+                f"{source.name} holds {holds}, which {target.name} can't be; use one of "
+                f"{', '.join(known.suffix for known in able.values())}."
+            )
+    for name in _OF_SURFACES if is_splats else _OF_SPLATS:
+        if getattr(options, name) != ConvertOptions.model_fields[name].default:
+            flag = "--" + name.replace("_", "-")
+            raise InputError(f"{source.name} holds {holds}, for which there is no {flag}.")
 
+
+def _changed(source: Path, model: Asset, options: ConvertOptions) -> Asset:
+    from gypsum.conversion import centered, limited, pruned, scaled, shrink_textures
+
+    if options.crop is not None:
+        model = _cropped(source, model, options.crop)
+    if isinstance(model, Splats):
+        if options.sh is not None:
+            model = limited(model, options.sh)
+        if options.prune is not None:
+            model = pruned(model, options.prune)
     if options.texture is not None and isinstance(model, TexturedMesh):
         side = options.texture.pixels
         smaller = tuple(shrink_textures(material, side) for material in model.materials)
@@ -224,6 +266,17 @@ def _changed(model: Model, options: ConvertOptions) -> Model:
     if options.scale != 1:
         model = scaled(model, options.scale)
     return centered(model) if options.center else model
+
+
+def _cropped(source: Path, model: Asset, corners: tuple[float, ...]) -> Asset:
+    from gypsum.conversion import inside
+
+    if not isinstance(model, Splats | PointCloud):
+        raise InputError(f"{source.name} holds a surface; --crop is for splats and points.")
+    kept = inside(model.means if isinstance(model, Splats) else model.points, corners)
+    if not kept.any():
+        raise InputError(f"Nothing of {source.name} is in the box of --crop.")
+    return model.select(kept)
 
 
 def _write_options(options: ConvertOptions, name: str) -> WriteOptions:
@@ -235,8 +288,12 @@ def _write_options(options: ConvertOptions, name: str) -> WriteOptions:
 
 
 def _result(
-    model: Model, files: list[Path], options: ConvertOptions, warnings: list[str], baked: bool
+    model: Asset, files: list[Path], options: ConvertOptions, warnings: list[str], baked: bool
 ) -> ConvertResult:
+    if isinstance(model, Splats):
+        x, y, z = (float(side) for side in np.ptp(model.means, axis=0))
+        size = (x, y, z)
+        return ConvertResult(tuple(files), 0, len(model), size, tuple(warnings), False, True)
     mesh = model.mesh if isinstance(model, TexturedMesh) else model
     points = mesh.points if isinstance(mesh, PointCloud) else mesh.vertices
     triangles = 0 if isinstance(mesh, PointCloud) else len(mesh.faces)

@@ -15,9 +15,9 @@ from pydantic.fields import FieldInfo
 from gypsum._version import __version__
 from gypsum.capture import capture_digest, expected_photos, find_photos
 from gypsum.errors import InputError
-from gypsum.formats import FORMATS, format_of, usd
+from gypsum.formats import ALL_FORMATS, FORMATS, format_of, stem_of, usd
 from gypsum.options import Matcher, Mode, ScanOptions, Settings, Until, scan_options
-from gypsum.pipelines import photo, splat
+from gypsum.pipelines import cloud, photo, splat
 from gypsum.workspace import Limits, Listener, Pipeline, Source, Step, Workspace, plan, run_pipeline
 from gypsum.workspace.devices import choose_device
 from gypsum.workspace.events import RunFinished, ignore
@@ -32,12 +32,15 @@ SCAN_FILE = "scan.json"
 _DEFAULT_NAME, _DEFAULT_FORMAT = "model", "glb"
 
 #: What of a splat scan can be asked for, and which options only one of the modes has.
-_SPLAT_FORMATS, _SPLAT_UNTIL = ("ply",), (None, Until.CAMERAS)
+_SPLAT_FORMATS = ("ply", "compressed.ply", "spz", "sog", "splat")
+_SPLAT_UNTIL = (None, Until.CAMERAS)
 _OF_SPLATS = ("splats", "minutes")
 _OF_MESHES = (
     "faces", "texture", "textures", "texture_smoothing", "normal_map", "pbr", "box", "refine",
     "watertight",
 )  # fmt: skip
+#: Options of lidar scans alone.
+_OF_LIDAR = ("register", "plan", "dem", "contours")
 
 StrPath = str | os.PathLike[str]
 
@@ -103,11 +106,11 @@ def scan(
     paths = _with_sets(paths, asked)
     workspace, target = locate(asked)
     limits = _check(paths, asked, workspace, target)
-    source = Source(capture_digest(paths), tuple(paths))
+    source = Source(_digest(paths, asked), tuple(paths))
     with explained_at(workspace.root):
         _remember(workspace, source, asked)
     settings = _settings(asked, target)
-    stages = _pipeline(asked).chosen(settings)
+    stages = _pipeline(asked, paths).chosen(settings)
     run_pipeline(stages, workspace, source, settings, limits, asked.until, listener)
     result = _result(workspace, _deliver(workspace, target) if asked.until is None else ())
     listener(_finished(result, time.monotonic() - began))
@@ -161,13 +164,17 @@ def locate(options: ScanOptions) -> tuple[Workspace, Target]:
     if output is not None and (output.suffix or not formats):
         formats.insert(0, format_of(output))
     for name in formats:
-        if name not in FORMATS:
-            raise InputError(f"There is no format {name}; the formats are {', '.join(FORMATS)}.")
+        if name not in ALL_FORMATS:
+            raise InputError(
+                f"There is no format {name}; the formats are {', '.join(ALL_FORMATS)}."
+            )
+        if name not in FORMATS and options.mode is not Mode.SPLAT:
+            raise InputError(f"The format {name} is for splats; add --mode splat.")
     default = _SPLAT_FORMATS[0] if options.mode is Mode.SPLAT else _DEFAULT_FORMAT
     unique = tuple(dict.fromkeys(formats or [default]))
     target = Target(
         output.parent if output is not None else None,
-        output.stem if output is not None else _DEFAULT_NAME,
+        stem_of(output) if output is not None else _DEFAULT_NAME,
         unique,
     )
     folder = options.workspace or (output or Path()).with_suffix(".gypsum")
@@ -177,6 +184,9 @@ def locate(options: ScanOptions) -> tuple[Workspace, Target]:
 def _check_mode(options: ScanOptions) -> None:
     """Nothing is asked for that the mode does not have."""
     splats = options.mode is Mode.SPLAT
+    for name in () if options.mode is Mode.LIDAR else _OF_LIDAR:
+        if getattr(options, name) != ScanOptions.model_fields[name].default:
+            raise InputError(f"--{name} is for lidar scans; add --mode lidar, or leave it away.")
     for name in _OF_MESHES if splats else _OF_SPLATS:
         if getattr(options, name) != ScanOptions.model_fields[name].default:
             flag = "--" + name.replace("_", "-")
@@ -192,19 +202,48 @@ def _check_mode(options: ScanOptions) -> None:
 def _check_splats(options: ScanOptions) -> None:
     formats = [*options.format]
     if options.output is not None and options.output.suffix:
-        formats.append(options.output.suffix[1:].lower())
+        formats.append(format_of(options.output))
     other = [name for name in formats if name not in _SPLAT_FORMATS]
     if other:
         raise InputError(
-            f"Splats can't be written as {other[0]}; name the output like garden.ply, or leave "
+            f"Splats can't be written as {other[0]}; name the output like garden.spz, or leave "
             "--mode splat away for a textured model."
         )
     if options.until not in _SPLAT_UNTIL:
         raise InputError(f"A splat scan has no part {options.until}; use --until cameras.")
 
 
-def _pipeline(options: ScanOptions) -> Pipeline:
+def _pipeline(options: ScanOptions, paths: Sequence[Path]) -> Pipeline:
+    if _holds_clouds(options, paths):
+        return cloud.CLOUD_SCAN
     return splat.SPLAT_SCAN if options.mode is Mode.SPLAT else photo.PHOTO_SCAN
+
+
+def _holds_clouds(options: ScanOptions, paths: Sequence[Path]) -> bool:
+    """Whether a lidar scan is of point clouds."""
+    return options.mode is Mode.LIDAR and bool(cloud.cloud_files(paths))
+
+
+def _digest(paths: Sequence[Path], options: ScanOptions) -> str:
+    return cloud.digest_of(paths) if _holds_clouds(options, paths) else capture_digest(paths)
+
+
+def _check_clouds(
+    paths: Sequence[Path], options: ScanOptions, workspace: Workspace, target: Target
+) -> Limits:
+    """The same for point clouds."""
+    cloud.check_files(paths)
+    if options.until is Until.CAMERAS:
+        raise InputError("A scan of point clouds has no cameras; use --until dense.")
+    if target.folder is not None and options.until is None:
+        check_writable(target.folder, "the output's folder")
+    check_writable(workspace.root, "the workspace")
+    if "usdz" in target.formats:
+        usd.check_installed()
+    settings = _settings(options, target)
+    check_disk(workspace.root, cloud.disk_needed(settings))
+    memory = check_memory(options.memory, cloud.memory_needed(settings))
+    return Limits(cores(options.threads), memory)
 
 
 def _check(
@@ -213,6 +252,8 @@ def _check(
     """Everything that can be known to be wrong before the work begins, in the first seconds."""
     if not paths:
         raise InputError("Say which photos to use: a folder, photo files or a zip.")
+    if _holds_clouds(options, paths):
+        return _check_clouds(paths, options, workspace, target)
     photos = find_photos(paths)
     if target.folder is not None and options.until is None:
         check_writable(target.folder, "the output's folder")
@@ -254,7 +295,7 @@ def _check_not_among_photos(paths: Sequence[Path], target: Target) -> None:
 
 
 def _has_pictures(target: Target) -> bool:
-    return any(FORMATS[name].has_pictures for name in target.formats)
+    return any(name in FORMATS and FORMATS[name].has_pictures for name in target.formats)
 
 
 def _settings(options: ScanOptions, target: Target) -> Settings:
@@ -334,15 +375,16 @@ def inspect_workspace(folder: StrPath, **options: Any) -> list[Step]:
     given = {name: value for name, value in options.items() if value is not None}
     asked = scan_options({**scanned["options"], "workspace": Path(folder), **given})
     _, target = locate(asked)
-    source = Source(_digest_now(scanned), tuple(map(Path, scanned["inputs"])))
+    source = Source(_digest_now(scanned, asked), tuple(map(Path, scanned["inputs"])))
     settings = _settings(asked, target)
-    return plan(_pipeline(asked).chosen(settings).until(asked.until), workspace, source, settings)
+    stages = _pipeline(asked, source.paths).chosen(settings).until(asked.until)
+    return plan(stages, workspace, source, settings)
 
 
-def _digest_now(scanned: dict[str, Any]) -> str:
+def _digest_now(scanned: dict[str, Any], options: ScanOptions) -> str:
     """Of the photos as they are; of the last scan's when they are no longer there."""
     try:
-        return capture_digest([Path(path) for path in scanned["inputs"]])
+        return _digest([Path(path) for path in scanned["inputs"]], options)
     except InputError:
         return str(scanned["digest"])
 
@@ -355,9 +397,7 @@ def _deliver(workspace: Workspace, target: Target) -> tuple[Path, ...]:
         with explained_at(folder):
             for path in sorted(models.iterdir()):
                 copy(path, folder / path.name)
-    return tuple(
-        (folder or models) / f"{target.name}{FORMATS[name].suffix}" for name in target.formats
-    )
+    return tuple((folder or models) / f"{target.name}.{name}" for name in target.formats)
 
 
 def _result(workspace: Workspace, models: tuple[Path, ...]) -> ScanResult:

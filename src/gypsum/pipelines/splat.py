@@ -83,14 +83,24 @@ def train_splats(context: StageContext) -> None:
 
 
 def export_splats(context: StageContext) -> None:
-    """The splats in a file of the output's name."""
-    from gypsum.formats.ply import read_splats, write_splats
+    """The splats in files of the output's name."""
+    from gypsum.formats import SPLAT_FORMATS, read_splats, write_asset
+    from gypsum.workspace.folder import copy
 
-    path = context.folder / "models" / f"{context.settings['name']}.ply"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_splats(path, read_splats(context.inputs["splats"] / _FILE))
-    size = path.stat().st_size
-    context.facts["files"] = [{"name": f"models/{path.name}", "format": "ply", "bytes": size}]
+    trained = context.inputs["splats"] / _FILE
+    folder = context.folder / "models"
+    folder.mkdir(parents=True, exist_ok=True)
+    files = []
+    for number, name in enumerate(context.settings["formats"]):
+        path = folder / f"{context.settings['name']}{SPLAT_FORMATS[name].suffix}"
+        context.progress(number / len(context.settings["formats"]), f"writing {path.name}")
+        if name == "ply":
+            copy(trained, path)
+        else:
+            write_asset(path, read_splats(trained), name)
+        size = path.stat().st_size
+        files.append({"name": f"models/{path.name}", "format": name, "bytes": size})
+    context.facts["files"] = files
 
 
 def draw_splats(context: StageContext) -> None:
@@ -170,7 +180,7 @@ SPLAT_SCAN = Pipeline(
             f"{_HERE}:export_splats",
             "files",
             needs=("splats",),
-            settings=("name",),
+            settings=("name", "formats"),
             publishes=("models",),
             cost=1,
         ),

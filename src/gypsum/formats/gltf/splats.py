@@ -1,7 +1,8 @@
 """Splats in glTF: points with the extension ``KHR_gaussian_splatting``, Y up.
 
-Written are the extension's own attributes, as floats, which lose nothing; programs that don't know it
-show coloured points. Read is also what its draft ``KHR_gaussian_splatting_compression_spz_2`` packs.
+Written are the extension's own attributes, as floats, which lose nothing; programs that don't know
+it show coloured points. Read is also what its draft ``KHR_gaussian_splatting_compression_spz_2``
+packs.
 """
 
 from __future__ import annotations
