@@ -52,10 +52,11 @@ def encode(
     rotation: int = 0,
     colors: tuple[int, int, int] | None = None,
     options: dict[str, str] | None = None,
+    rate: int = 30,
 ) -> Path:
     """Write RGB frames; ``colors`` are primaries, transfer and matrix of ITU-T H.273."""
     with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=30, options=options or {})
+        stream = container.add_stream(codec, rate=rate, options=options or {})
         stream.height, stream.width = frames[0].shape[:2]
         stream.pix_fmt = pixels
         if colors is not None:

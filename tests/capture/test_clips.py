@@ -35,6 +35,8 @@ def frames() -> list[Any]:
         ("a.mkv", "libx265", QUIET),
         ("a.webm", "libvpx-vp9", FAST),
         ("a.mkv", "libvpx-vp9", FAST),
+        ("a.mkv", "libx264", {}),
+        ("a.mov", "libx264", {}),
         ("a.mp4", "libsvtav1", {"preset": "12"}),
         ("a.webm", "libsvtav1", {"preset": "12"}),
     ],
@@ -50,6 +52,20 @@ def test_every_codec(
         decoded = list(clip.frames)
     assert len(decoded) == 20
     for frame, truth in zip(decoded, frames, strict=True):
+        assert np.abs(frame[..., ::-1].astype(int) - truth).mean() < 12
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libsvtav1"])
+@pytest.mark.parametrize(("rate", "every"), [(25, 1), (60, 2), (120, 4)])
+def test_of_fast_clips_every_nth_frame_is_looked_at(
+    frames: list[Any], tmp_path: Path, codec: str, rate: int, every: int
+) -> None:
+    path = encode(tmp_path / "a.mp4", frames, codec, rate=rate)
+    with opened_clip(path, fastest=30) as clip:
+        assert clip.every == every
+        decoded = list(clip.frames)
+    assert len(decoded) == 20 // every
+    for frame, truth in zip(decoded, frames[::every], strict=True):
         assert np.abs(frame[..., ::-1].astype(int) - truth).mean() < 12
 
 
@@ -91,7 +107,7 @@ def test_a_small_clip_is_refused(tmp_path: Path) -> None:
 def test_a_clip_that_changes_its_size_keeps_the_first() -> None:
     sizes = [(4, 6, 3), (4, 6, 3), (2, 6, 3)]
     frames = [np.zeros((100 * h, 100 * w, c), np.uint8) for h, w, c in sizes]
-    clip = module._started(iter(frames), 3, 30.0)
+    clip = module._started(iter(frames), 3, 30.0, 1, is_coded=False)
     assert clip is not None
     assert len(list(clip.frames)) == 2
 

@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gypsum.capture import expected_photos, find_photos, read_capture
+from gypsum.capture import clips, expected_photos, find_photos, read_capture
+from gypsum.capture.container import BT2020, HLG, PQ
+from gypsum.capture.prepare_clips import prepare_frames
+from gypsum.capture.prepared import frame_path
 from gypsum.capture.read import frames_of_clips
 from gypsum.errors import InputError
 from gypsum.scene import Capture
@@ -55,6 +58,38 @@ def test_frames_show_what_the_clip_shows(clip: Path, out: Path) -> None:
             for i in range(max(0, photo.frame - 2), min(COUNT, photo.frame + 3))
         ]
         assert int(np.argmin(errors)) == min(photo.frame, 2)
+
+
+def test_frames_of_a_fast_clip_have_their_own_numbers(out: Path, tmp_path: Path) -> None:
+    truth = walk(COUNT, speed=1.5)
+    capture = read_capture([encode(tmp_path / "fast.mp4", truth, rate=60)], out)
+    for photo in capture.photos:
+        assert photo.frame is not None
+        assert photo.frame % 2 == 0
+        stored = np.asarray(Image.open(capture.path(out, photo)))
+        assert np.abs(stored.astype(int) - truth[photo.frame]).mean() < 12
+
+
+@pytest.mark.parametrize("with_pyav", [True, False])
+@pytest.mark.parametrize("transfer", [HLG, PQ])
+def test_clips_of_high_dynamic_range_become_ordinary(
+    tmp_path: Path, with_pyav: bool, transfer: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever reader there is, a light grey stays one: it is tone-mapped, and only once."""
+    bright, expected = (160, 186) if transfer == HLG else (128, 183)
+    frames = [
+        np.repeat((frame[..., :1] > 96).astype(np.uint8) * bright, 3, axis=2) for frame in walk(40)
+    ]
+    quiet = {"x265-params": "log-level=none"}
+    path = encode(
+        tmp_path / "a.mov", frames, "libx265", "yuv420p10le", 0, (BT2020, transfer, 9), quiet
+    )
+    monkeypatch.setattr(clips, "find_spec", lambda _: with_pyav or None)
+    taken = prepare_frames(path, tmp_path / "a.part", 4, 1, lambda _: None)
+    for number, _ in taken.chosen:
+        with Image.open(frame_path(tmp_path / "a.part", number)) as image:
+            grey = np.asarray(image.convert("L"))
+        assert np.median(grey[grey > 128]) == pytest.approx(expected, abs=8)
 
 
 def test_the_same_clip_gives_the_same_frames(clip: Path, out: Path, tmp_path: Path) -> None:

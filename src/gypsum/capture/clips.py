@@ -2,7 +2,9 @@
 
 OpenCV's FFmpeg reads H.264, HEVC, VP8, VP9, MPEG-4 and Motion JPEG. It has no AV1; for that,
 and for whatever else OpenCV can't decode, PyAV is asked where it is installed (``gypsum[video]``).
-Both turn frames upright and convert them by the matrix that the stream names.
+Both turn frames upright and convert them by the matrix that the stream names. OpenCV's also makes
+ordinary pictures of high dynamic range, where all brighter than paper is white; PyAV gives the
+values as coded, of which `hdr` makes better ones.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -45,25 +48,43 @@ class Clip:
     """Frames by its header, which may be wrong; 0 where it doesn't tell."""
     seconds: float
     """By its header; 0 where it doesn't tell."""
+    is_coded: bool
+    """Whether frames of high dynamic range are as coded, so that `hdr.to_sdr` has to follow."""
+    every: int
+    """Of the clip's frames, the first, the ``every``-th after it and so on are given."""
     frames: Iterator[UInt8]
-    """(height, width, 3) blue, green, red as coded, until the end or until damage."""
+    """(height, width, 3) blue, green, red, until the end or until damage."""
 
 
 @contextmanager
-def opened_clip(path: Path, threads: int = 1) -> Iterator[Clip]:
-    """The clip, with its first frame decoded. Raises `UnusableError`."""
+def opened_clip(
+    path: Path, threads: int = 1, fastest: float = math.inf, *, is_hdr: bool = False
+) -> Iterator[Clip]:
+    """The clip, with its first frame decoded. Raises `UnusableError`.
+
+    Where it has more than about ``fastest`` frames a second, only every second or n-th is given.
+    Of high dynamic range (``is_hdr``), it is decoded by PyAV where that is installed.
+    """
+    if is_hdr and find_spec("av") is not None:
+        yield _clip_of_pyav(path, False, fastest)
+        return
     capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, max(1, threads)])
     try:
         code = int(capture.get(cv2.CAP_PROP_FOURCC)).to_bytes(8, "little", signed=True)[:4]
         expected = _expected(capture.get(cv2.CAP_PROP_FRAME_COUNT))
-        frames = _by_opencv(capture) if capture.isOpened() and code not in _AV1 else iter(())
-        clip = _started(frames, expected, capture.get(cv2.CAP_PROP_FPS))
-        yield clip or _clip_of_pyav(path, code in _AV1)
+        rate = _rate(capture.get(cv2.CAP_PROP_FPS))
+        decodable = capture.isOpened() and code not in _AV1
+        every = _every(rate, fastest)
+        frames = _by_opencv(capture, every) if decodable else iter(())
+        clip = _started(frames, expected, rate, every, is_coded=False)
+        yield clip or _clip_of_pyav(path, code in _AV1, fastest)
     finally:
         capture.release()
 
 
-def _started(frames: Iterator[UInt8], expected: int, rate: float) -> Clip | None:
+def _started(
+    frames: Iterator[UInt8], expected: int, rate: float, every: int, *, is_coded: bool
+) -> Clip | None:
     first = next(frames, None)
     if first is None:
         return None
@@ -73,18 +94,31 @@ def _started(frames: Iterator[UInt8], expected: int, rate: float) -> Clip | None
             f"is too small: {width} x {height} pixels, and {limits.SIDE_MIN} are needed each way"
         )
     same_size = (frame for frame in frames if frame.shape == first.shape)
-    seconds = expected / rate if math.isfinite(rate) and rate > 0 else 0.0
-    return Clip(width, height, expected, seconds, chain([first], same_size))
+    seconds = expected / rate if rate else 0.0
+    return Clip(width, height, expected, seconds, is_coded, every, chain([first], same_size))
+
+
+def _rate(told: float) -> float:
+    """Frames a second; 0 where the header tells nothing that can be."""
+    return told if math.isfinite(told) and 0 < told < limits.FRAMES_MAX else 0.0
+
+
+def _every(rate: float, fastest: float) -> int:
+    return max(1, round(rate / fastest))
 
 
 def _expected(count: float) -> int:
     return int(count) if math.isfinite(count) and 0 < count < limits.FRAMES_MAX else 0
 
 
-def _by_opencv(capture: Any) -> Iterator[UInt8]:
-    for _ in range(limits.FRAMES_MAX):
+def _by_opencv(capture: Any, every: int) -> Iterator[UInt8]:
+    for number in range(limits.FRAMES_MAX):
         try:
-            done, picture = capture.read()
+            if not capture.grab():
+                return
+            if number % every:  # It had to be decoded, but its colours need no conversion.
+                continue
+            done, picture = capture.retrieve()
         except cv2.error:
             return
         if not done:
@@ -92,7 +126,7 @@ def _by_opencv(capture: Any) -> Iterator[UInt8]:
         yield picture
 
 
-def _clip_of_pyav(path: Path, is_av1: bool) -> Clip:
+def _clip_of_pyav(path: Path, is_av1: bool, fastest: float) -> Clip:
     try:
         import av
     except ImportError:
@@ -101,9 +135,11 @@ def _clip_of_pyav(path: Path, is_av1: bool) -> Clip:
         container = av.open(str(path), options={"protocol_whitelist": "file"})
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
-        rate = float(stream.average_rate or 0)
+        rate = _rate(float(stream.average_rate or 0))
         promised = stream.frames or rate * (container.duration or 0) / av.time_base
-        clip = _started(_by_pyav(container, stream), _expected(promised), rate)
+        every = _every(rate, fastest)
+        frames = _by_pyav(container, stream, every)
+        clip = _started(frames, _expected(promised), rate, every, is_coded=True)
     except (av.FFmpegError, IndexError, ValueError) as error:
         raise UnusableError(_UNDECODABLE) from error
     if clip is None:
@@ -111,15 +147,17 @@ def _clip_of_pyav(path: Path, is_av1: bool) -> Clip:
     return clip
 
 
-def _by_pyav(container: Any, stream: Any) -> Iterator[UInt8]:
+def _by_pyav(container: Any, stream: Any, every: int) -> Iterator[UInt8]:
     import av
 
     with container:
         frames = container.decode(stream)
-        for _ in range(limits.FRAMES_MAX):
+        for number in range(limits.FRAMES_MAX):
             try:
                 frame = next(frames)
             except (StopIteration, av.FFmpegError, ValueError):
                 return
+            if number % every:
+                continue
             picture = frame.to_ndarray(format="bgr24")
             yield np.ascontiguousarray(np.rot90(picture, round(frame.rotation / 90)))

@@ -58,6 +58,9 @@ LIVE_BYTES_MAX = 16 * MiB
 FRAMES_MAX = 500_000
 """Frames looked at in one clip: two hours at 60 a second."""
 
+FRAME_RATE_MAX = 30.0
+"""Frames a second that are looked at, about: of clips with 60 and more, every second or n-th."""
+
 FRAMES_PER_SECOND = 3.0
 FRAMES_LEAST, FRAMES_MOST = 60, 150
 """Frames taken when nothing else is asked for: what a walk around an object needs, and what is

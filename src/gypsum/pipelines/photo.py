@@ -420,7 +420,7 @@ PHOTO_SCAN = Pipeline(
             f"{_HERE}:read_photos",
             "cameras",
             settings=("frames", "sets"),
-            version=3,
+            version=4,
             cost=2,
         ),
         MASKS,
