@@ -28,11 +28,17 @@ int cores(int threads) { return threads > 0 ? threads : omp_get_num_procs(); }
 
 // Hands a vector to NumPy without a copy.
 template <class T>
-nb::object array(std::vector<T>&& values, std::size_t columns) {
+nb::object rows(std::vector<T>&& values, std::size_t columns) {
   auto* owned = new std::vector<T>(std::move(values));
   nb::capsule owner(owned, [](void* p) noexcept { delete static_cast<std::vector<T>*>(p); });
-  if (columns == 1) return nb::cast(nb::ndarray<nb::numpy, T>(owned->data(), {owned->size()}, owner));
   return nb::cast(nb::ndarray<nb::numpy, T>(owned->data(), {owned->size() / columns, columns}, owner));
+}
+
+template <class T>
+nb::object column(std::vector<T>&& values) {
+  auto* owned = new std::vector<T>(std::move(values));
+  nb::capsule owner(owned, [](void* p) noexcept { delete static_cast<std::vector<T>*>(p); });
+  return nb::cast(nb::ndarray<nb::numpy, T>(owned->data(), {owned->size()}, owner));
 }
 
 void add(Grid& grid, Rows<double> points, Rows<std::uint8_t> colors, Rows<float> facing, Column<float> intensity,
@@ -51,19 +57,21 @@ nb::tuple finish(const Grid& grid) {
     nb::gil_scoped_release release;
     out = grid.finish();
   }
-  return nb::make_tuple(array(std::move(out.points), 3), array(std::move(out.colors), 3),
-                        array(std::move(out.facing), 3), array(std::move(out.intensity), 1),
-                        array(std::move(out.classes), 1), array(std::move(out.counts), 1));
+  return nb::make_tuple(rows(std::move(out.points), 3), rows(std::move(out.colors), 3),
+                        rows(std::move(out.facing), 3), column(std::move(out.intensity)),
+                        column(std::move(out.classes)), column(std::move(out.counts)));
 }
 
 nb::tuple local_shape(Rows<float> points, int neighbours, int threads) {
   const std::size_t count = points.shape(0);
-  std::vector<float> distance(count), normals(3 * count), roughness(count);
+  std::vector<float> distance(count), normals(3 * count), roughness(count), contrast(count);
   {
     nb::gil_scoped_release release;
-    shape(Tree(points.data(), count), neighbours, cores(threads), distance.data(), normals.data(), roughness.data());
+    shape(Tree(points.data(), count), neighbours, cores(threads), distance.data(), normals.data(), roughness.data(),
+          contrast.data());
   }
-  return nb::make_tuple(array(std::move(distance), 1), array(std::move(normals), 3), array(std::move(roughness), 1));
+  return nb::make_tuple(column(std::move(distance)), rows(std::move(normals), 3), column(std::move(roughness)),
+                        column(std::move(contrast)));
 }
 
 nb::tuple nearest(Rows<float> points, Rows<float> wanted, int k, int threads) {
@@ -84,7 +92,7 @@ nb::tuple nearest(Rows<float> points, Rows<float> wanted, int k, int threads) {
       }
     }
   }
-  return nb::make_tuple(array(std::move(index), std::size_t(k)), array(std::move(distance), std::size_t(k)));
+  return nb::make_tuple(rows(std::move(index), std::size_t(k)), rows(std::move(distance), std::size_t(k)));
 }
 
 nb::bytes lzf_expand(nb::bytes data, std::size_t size) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 namespace gypsum::cloud {
 namespace {
@@ -46,8 +47,10 @@ double least(double A[3][3], double* vector) {
 
 }  // namespace
 
-void shape(const Tree& tree, int k, int threads, float* distance, float* normals, float* roughness) {
+void shape(const Tree& tree, int k, int threads, float* distance, float* normals, float* roughness,
+           float* contrast) {
   k = std::min(k, kMostNeighbours - 1);
+  std::vector<std::uint32_t> lists(tree.size() * std::size_t(k + 1));
   // Stored points are taken in their order in the tree, so that neighbours' searches share memory.
 #pragma omp parallel for schedule(dynamic, 1024) num_threads(threads)
   for (std::size_t place = 0; place < tree.size(); ++place) {
@@ -59,6 +62,7 @@ void shape(const Tree& tree, int k, int threads, float* distance, float* normals
       const float* P = tree.source(found[n].point);
       const double d[3] = {double(P[0]) - X[0], double(P[1]) - X[1], double(P[2]) - X[2]};
       away += std::sqrt(double(found[n].squared));
+      lists[place * std::size_t(k + 1) + n] = found[n].point;
       for (int i = 0, m = 0; i < 3; ++i) {
         sum[i] += d[i];
         for (int j = i; j < 3; ++j) products[m++] += d[i] * d[j];
@@ -73,6 +77,14 @@ void shape(const Tree& tree, int k, int threads, float* distance, float* normals
     distance[row] = count > 1 ? float(away / (count - 1)) : 0.0f;
     for (int i = 0; i < 3; ++i) normals[3 * row + i] = float(normal[i]);
     roughness[row] = float(std::sqrt(smallest));
+  }
+  const int count = int(std::min<std::size_t>(tree.size(), k + 1));
+#pragma omp parallel for schedule(static) num_threads(threads)
+  for (std::size_t place = 0; place < tree.size(); ++place) {
+    double theirs = 0;
+    for (int n = 0; n < count; ++n) theirs += distance[lists[place * std::size_t(k + 1) + n]];
+    const std::size_t row = tree.given(place);
+    contrast[row] = theirs > 0 ? float(distance[row] * count / theirs) : 1.0f;
   }
 }
 

@@ -361,7 +361,7 @@ class ScanOptions(BaseModel):
         None, "Move the surface to where the photos agree best; default except for drafts."
     )
     watertight: bool = _option(False, "Make a closed solid with a flat base, as 3D printing needs.")
-    register: Switch | None = _option(
+    register_scans: Switch | None = _option(
         None,
         "Point clouds: find out how scans fit together; default: where their files don't say where "
         "they were taken from.",
@@ -447,7 +447,9 @@ class ScanOptions(BaseModel):
             "pbr": self.pbr,
             "refine": preset.refine if self.refine is None else self.refine,
             "watertight": self.watertight,
-            "register": None if self.register is None else self.register is Switch.ON,
+            "register_scans": None
+            if self.register_scans is None
+            else self.register_scans is Switch.ON,
             "plan": self.plan,
             "dem": self.dem,
             "contours": self.contours,

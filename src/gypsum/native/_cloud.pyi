@@ -36,8 +36,9 @@ class Grid:
 
 def local_shape(
     points: NDArray[np.float32], neighbours: int, threads: int
-) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """Mean distance (N,) to the neighbours, normal (N, 3) of their plane, RMS distance from it."""
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """Mean distance (N,) to the neighbours, normal (N, 3) of their plane, RMS distance from it,
+    and how many times further away they are than their own neighbours."""
 
 def nearest(
     points: NDArray[np.float32], wanted: NDArray[np.float32], k: int, threads: int

@@ -10,9 +10,12 @@ from gypsum.report import (
     ExportedFile,
     LostPhoto,
     Photos,
+    Points,
     Radiance,
     ReportData,
+    Room,
     StageTiming,
+    Terrain,
     Texture,
     describe_cameras,
     describe_frame,
@@ -27,9 +30,7 @@ from gypsum.workspace import StageContext, StageRecord, Workspace
 
 def collect(context: StageContext) -> ReportData:
     """The report on all stages that ``context`` names as its inputs."""
-    workspace = Workspace(context.workspace)
-    records = {name: workspace.last_record(name) for name in context.inputs}
-    made = {name: record for name, record in records.items() if record is not None}
+    made = _made(context)
     facts = {name: record.facts for name, record in made.items()}
     model = SparseModel.read(context.inputs["cameras"] / "sparse")
     return ReportData(
@@ -44,14 +45,78 @@ def collect(context: StageContext) -> ReportData:
         texture=_texture(facts),
         radiance=_radiance(facts),
         exports=tuple(ExportedFile(**file) for file in facts.get("export", {}).get("files", ())),
-        seconds=sum(record.seconds for record in made.values()),
-        cpu_seconds=sum(record.cpu_seconds for record in made.values()),
-        peak_bytes=max(record.peak_bytes for record in made.values()),
-        stages=tuple(_timing(record) for record in made.values()),
-        options=_options(made),
-        versions=describe_versions(),
-        machine=describe_machine(),
+        **_run(made),
     )
+
+
+def collect_cloud(context: StageContext) -> ReportData:
+    """The same of a scan of point clouds."""
+    made = _made(context)
+    facts = {name: record.facts for name, record in made.items()}
+    surface = None
+    if "simplify" in made:
+        mesh = read_mesh(context.inputs["simplify"] / "mesh.ply")
+        surface = describe_surface(mesh, metric=True)
+    texture = None
+    if "texture" in facts:
+        baked = facts["texture"]
+        texture = Texture(
+            width=baked["size"], height=baked["size"], count=baked["textures"], coverage=1.0
+        )
+    return ReportData(
+        title=context.settings["name"],
+        created=now(),
+        until=context.settings["until"],
+        photos=Photos(given=0, usable=0, registered=0),
+        points=_points(facts),
+        room=Room(**facts["plan"]["room"]) if "plan" in facts else None,
+        terrain=Terrain(**facts["terrain"]["terrain"]) if "terrain" in facts else None,
+        surface=surface,
+        texture=texture,
+        exports=tuple(ExportedFile(**file) for file in facts.get("export", {}).get("files", ())),
+        **_run(made),
+    )
+
+
+def _points(facts: dict[str, dict[str, Any]]) -> Points | None:
+    if "clean" not in facts:
+        return None
+    read, cleaned = facts["points"], facts["clean"]
+    place = read["place"] or {"origin": (0.0, 0.0, 0.0), "epsg": None, "name": ""}
+    return Points(
+        files=read["files"],
+        scans=read["scans"],
+        given=read["given"],
+        kept=cleaned["points"],
+        strays=cleaned["removed"],
+        spacing=cleaned["spacing"],
+        noise=cleaned["noise"],
+        oriented=cleaned["oriented"],
+        origin=place["origin"],
+        crs=place["name"],
+        epsg=place["epsg"],
+        registered=tuple(facts.get("register", {}).get("errors", ())),
+    )
+
+
+def _made(context: StageContext) -> dict[str, StageRecord]:
+    """What the stages that ``context`` names left, by their names."""
+    workspace = Workspace(context.workspace)
+    records = {name: workspace.last_record(name) for name in context.inputs}
+    return {name: record for name, record in records.items() if record is not None}
+
+
+def _run(made: dict[str, StageRecord]) -> dict[str, Any]:
+    """The parts of every report that tell of the run."""
+    return {
+        "seconds": sum(record.seconds for record in made.values()),
+        "cpu_seconds": sum(record.cpu_seconds for record in made.values()),
+        "peak_bytes": max(record.peak_bytes for record in made.values()),
+        "stages": tuple(_timing(record) for record in made.values()),
+        "options": _options(made),
+        "versions": describe_versions(),
+        "machine": describe_machine(),
+    }
 
 
 def _photos(context: StageContext, model: SparseModel, facts: dict[str, Any]) -> Photos:

@@ -56,13 +56,13 @@ def rebake(
     if not face_areas(mesh).any():
         raise InputError("The model has no surface: all of its triangles are flat.")
     progress(0.3, "laying out a new texture")
-    canvas = _laid_out(mesh, density, size, len(model.materials), threads)
+    canvas = laid_out(mesh, density, size, len(model.materials), threads)
     progress(0.5, "baking its texture anew")
     if canvas.layout.scale < 1:
         small = max(1, round(largest * canvas.layout.scale))
         shrunk = (shrink_textures(material, small) for material in model.materials)
         model = replace(model, materials=tuple(shrunk))
-    sheet = _sheet(canvas)
+    sheet = sheet_of(canvas)
     pages = _painted(canvas, model, sheet, normal_map, progress)
     first = model.materials[0]
     plain = len(model.materials) == 1 and first.base_color is None and model.mesh.colors is None
@@ -106,7 +106,7 @@ def _texel_density(model: TexturedMesh) -> float:
     return float(np.sqrt((texels or side**2) / max(float(world.sum()), 1e-30)))
 
 
-def _laid_out(mesh: Mesh, density: float, size: int, pages: int, threads: int) -> Canvas:
+def laid_out(mesh: Mesh, density: float, size: int, pages: int, threads: int) -> Canvas:
     """An empty texture on whose charts no two faces lie over each other."""
     edges = Edges.of(mesh.faces)
     views = far_views(mesh, density)
@@ -138,7 +138,7 @@ def _hidden(owners: NDArray[np.int32], charts: Charts, layout: Layout) -> NDArra
     return hidden
 
 
-def _sheet(canvas: Canvas) -> Sheet:
+def sheet_of(canvas: Canvas) -> Sheet:
     coordinates = canvas.layout.texture_coordinates(canvas.charts)
     frames = frames_of(canvas.mesh, coordinates, canvas.charts.corner_faces)
     return Sheet(canvas.mesh, canvas.layout.uvs, canvas.charts.corner_faces, canvas.owners, frames)
@@ -160,7 +160,7 @@ def _painted(
     total = max(int(np.count_nonzero(sheet.owners != -1)), 1)
     done = 0
     for patch in bring_over(model, old_frames, sheet, normal_map, canvas.threads):
-        colors[patch.texels] = _units(patch.color)
+        colors[patch.texels] = units(patch.color)
         if patch.normal is not None:
             held = others.setdefault("normal", np.zeros((len(colors), 3), np.uint8))
             held[patch.texels] = patch.normal
@@ -173,13 +173,13 @@ def _painted(
         progress(0.5 + 0.45 * done / total, "baking its texture anew")
     pages: list[dict[str, UInt8]] = [{"base_color": page} for page in canvas.finished()]
     for name, texels in others.items():
-        colors[:] = _units(texels)
+        colors[:] = units(texels)
         for page, finished in zip(pages, canvas.finished(), strict=True):
             page[name] = finished if name == "normal" else np.ascontiguousarray(finished[..., 0])
     return pages
 
 
-def _units(values: UInt8) -> NDArray[np.int16]:
+def units(values: UInt8) -> NDArray[np.int16]:
     """Bytes in the unit of a canvas."""
     levels = np.rint(np.arange(256) * (_texture.ONE / 255)).astype(np.int16)
     return np.asarray(levels[values], np.int16)

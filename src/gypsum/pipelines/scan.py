@@ -40,7 +40,7 @@ _OF_MESHES = (
     "watertight",
 )  # fmt: skip
 #: Options of lidar scans alone.
-_OF_LIDAR = ("register", "plan", "dem", "contours")
+_OF_LIDAR = ("register_scans", "plan", "dem", "contours")
 
 StrPath = str | os.PathLike[str]
 
@@ -186,7 +186,8 @@ def _check_mode(options: ScanOptions) -> None:
     splats = options.mode is Mode.SPLAT
     for name in () if options.mode is Mode.LIDAR else _OF_LIDAR:
         if getattr(options, name) != ScanOptions.model_fields[name].default:
-            raise InputError(f"--{name} is for lidar scans; add --mode lidar, or leave it away.")
+            flag = "--" + name.replace("_", "-")
+            raise InputError(f"{flag} is for lidar scans; add --mode lidar, or leave it away.")
     for name in _OF_MESHES if splats else _OF_SPLATS:
         if getattr(options, name) != ScanOptions.model_fields[name].default:
             flag = "--" + name.replace("_", "-")

@@ -10,7 +10,7 @@ from gypsum.report.facts import (
     describe_versions,
     now,
 )
-from gypsum.report.previews import PreviewFacts, write_previews
+from gypsum.report.previews import PreviewFacts, write_model_previews, write_previews
 from gypsum.report.render import Eye, Renderer, Shading, on_backdrop, render
 from gypsum.report.schema import (
     Cameras,
@@ -19,11 +19,14 @@ from gypsum.report.schema import (
     LostPhoto,
     Machine,
     Photos,
+    Points,
     Radiance,
     RegisteredPhoto,
     ReportData,
+    Room,
     StageTiming,
     Surface,
+    Terrain,
     Texture,
 )
 from gypsum.report.write import write_report
@@ -36,16 +39,19 @@ __all__ = [
     "LostPhoto",
     "Machine",
     "Photos",
+    "Points",
     "PreviewFacts",
     "Radiance",
     "RegisteredPhoto",
     "Remark",
     "Renderer",
     "ReportData",
+    "Room",
     "Shading",
     "Sheet",
     "StageTiming",
     "Surface",
+    "Terrain",
     "Texture",
     "Tile",
     "check_sheet",
@@ -59,6 +65,7 @@ __all__ = [
     "now",
     "on_backdrop",
     "render",
+    "write_model_previews",
     "write_previews",
     "write_report",
     "write_sheet",

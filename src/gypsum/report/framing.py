@@ -18,6 +18,9 @@ Float64 = NDArray[np.float64]
 FIELD = np.radians(28)
 """Field of view of pictures: a portrait lens."""
 
+FRONT, ABOVE = np.radians(-60.0), np.radians(30.0)
+"""Azimuth and elevation from which to show what no photo tells how to look at."""
+
 _SAMPLES = 20_000
 _SMALL = 200
 """Long side of the depth pictures that tell what each photo sees, pixels."""
@@ -82,11 +85,13 @@ def direction(azimuth: float, elevation: float) -> Float64:
 
 
 def find_focus(mesh: Mesh, views: Sequence[View], renderer: Renderer) -> Focus:
-    """The part of the mesh that most photos have near their middle."""
+    """The part of the mesh that most photos have near their middle; all where there are none."""
     points = _often_seen(mesh, views[:: max(1, len(views) // _MANY_VIEWS)], renderer)
     low, high = np.percentile(points, [1, 99], axis=0)
     center = np.asarray((low + high) / 2, np.float64)
     radius = float(np.percentile(np.linalg.norm(points - center, axis=1), 99))
+    if not views:
+        return Focus(points, center, radius, FRONT, FRONT, 2 * np.pi, ABOVE)
     places = np.array([view.center for view in views]) - center
     azimuths = np.arctan2(places[:, 1], places[:, 0])
     elevations = np.arctan2(places[:, 2], np.hypot(places[:, 0], places[:, 1]))
@@ -99,6 +104,8 @@ def _often_seen(mesh: Mesh, views: Sequence[View], renderer: Renderer) -> Float3
     """Places (N, 3) on the surface that are near the middle of many photos."""
     face, weights = draw_on_surface(mesh.vertices[mesh.faces], _SAMPLES)
     points = blend(weights, mesh.vertices[mesh.faces[face]])
+    if not views:
+        return points
     seen = np.zeros(len(points))
     for view in views:
         seen += _prominence(points, view.limited(_SMALL), renderer)

@@ -14,7 +14,7 @@ from gypsum.report.advice import findings, in_words, plural
 from gypsum.report.coverage import Coverage, draw_coverage
 from gypsum.report.markup import Content, Markup, element
 from gypsum.report.pictures import PICTURES
-from gypsum.report.schema import LostPhoto, ReportData, Texture
+from gypsum.report.schema import LostPhoto, Points, ReportData, Texture
 
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 """Nothing is fetched and nothing runs, whatever the names of the photos hold."""
@@ -42,6 +42,7 @@ def render_page(data: ReportData, previews: Path, coverage: Coverage | None = No
 def _sections(data: ReportData, previews: Path, coverage: Coverage | None) -> list[Markup]:
     sections = [_header(data), _tiles(data), _advice(data), _pictures(previews)]
     sections += [_held_out(data), _exports(data), _lost(data), _frame(data), _coverage(coverage)]
+    sections += [_room(data), _terrain(data), _points(data)]
     sections += [_cameras(data), _stages(data), _details(data)]
     return [section for section in sections if section]
 
@@ -58,6 +59,8 @@ def _header(data: ReportData) -> Markup:
 
 def _summary(data: ReportData) -> str:
     """What was made, in a sentence or two."""
+    if data.points is not None:
+        return _summary_of_points(data, data.points)
     photos = data.photos
     start = f"From {plural(photos.given, 'photo')}"
     if photos.registered < photos.given:
@@ -77,6 +80,19 @@ def _summary(data: ReportData) -> str:
     return f"{start} Gypsum made {made} in {duration(data.seconds)}.{size}"
 
 
+def _summary_of_points(data: ReportData, points: Points) -> str:
+    start = f"From {plural(points.given, 'point')} in {plural(points.files, 'file')}"
+    made = "a clean cloud"
+    if data.surface is not None:
+        made = f"a model of {plural(data.surface.faces, 'triangle')}"
+    if data.texture is not None:
+        made += f" with {_textures(data.texture)}"
+    extent = ""
+    if data.surface is not None:
+        extent = " It is " + " × ".join(f"{side:.4g}" for side in data.surface.size) + " m."
+    return f"{start} Gypsum made {made} in {duration(data.seconds)}.{extent}"
+
+
 def _textures(texture: Texture) -> str:
     """``"a texture of 4,096 × 4,096 pixels"``."""
     sides = f"{texture.width:,} × {texture.height:,} pixels"
@@ -85,6 +101,10 @@ def _textures(texture: Texture) -> str:
 
 def _tiles(data: ReportData) -> Markup:
     tiles = [_tile(f"{data.photos.registered:,} / {data.photos.given:,}", "photos placed")]
+    if data.points is not None:
+        tiles = [_tile(short(data.points.given), "points read")]
+        tiles.append(_tile(short(data.points.kept), "points kept"))
+        tiles.append(_tile(millimetres(data.points.spacing), "between points"))
     if data.cameras is not None:
         error = f"{data.cameras.reprojection_error_px:.2f} px"
         tiles.append(_tile(error, "camera error"))
@@ -96,7 +116,7 @@ def _tiles(data: ReportData) -> Markup:
         tiles.append(_tile(short(data.dense.points), "points"))
     if data.surface is not None:
         tiles.append(_tile(short(data.surface.faces), "triangles"))
-    if data.texture is not None:
+    if data.texture is not None and data.points is None:
         tiles.append(_tile(f"{100 * data.texture.coverage:.0f} %", "coloured from photos"))
     tiles.append(_tile(brief(data.seconds), "time"))
     tiles.append(_tile(size(data.peak_bytes), "largest memory"))
@@ -257,6 +277,57 @@ def _coverage(coverage: Coverage | None) -> Markup:
     return _section("From which sides", element("div", figure, class_="figures"))
 
 
+def _points(data: ReportData) -> Markup:
+    """What the clouds were like, and where the model lies."""
+    points = data.points
+    if points is None:
+        return Markup()
+    rows = [
+        ("Files and scans", f"{points.files} and {points.scans}"),
+        ("Points read", f"{points.given:,}"),
+        ("Points kept", f"{points.kept:,}"),
+        ("Strays left out", f"{points.strays:,}"),
+        ("Distance between points", millimetres(points.spacing)),
+        ("Noise", millimetres(points.noise)),
+        ("Outside told by", points.oriented),
+        ("Model's origin in the files", ", ".join(f"{value:.12g}" for value in points.origin)),
+        ("Reference system", points.crs or "none stated"),
+        ("EPSG", "none stated" if points.epsg is None else f"{points.epsg}"),
+    ]
+    rows += [
+        (f"Scan {number + 1} from the others", millimetres(error))
+        for number, error in enumerate(points.registered)
+    ]
+    return _section("Points", _table(("", ""), rows))
+
+
+def _room(data: ReportData) -> Markup:
+    if data.room is None:
+        return Markup()
+    room = data.room
+    walls = ", ".join(f"{length:.2f}" for length in room.walls)
+    rows = [
+        ("Floor", f"{room.area:.2f} m²"),
+        ("Height", f"{room.height:.3f} m"),
+        ("Walls together", f"{room.perimeter:.2f} m"),
+        ("Walls", f"{walls} m"),
+    ]
+    return _section("Room", _table(("", ""), rows))
+
+
+def _terrain(data: ReportData) -> Markup:
+    if data.terrain is None:
+        return Markup()
+    terrain = data.terrain
+    rows = [
+        ("Height map", f"{terrain.width} × {terrain.height} cells of {terrain.cell:.3g} m"),
+        ("Heights", f"{terrain.lowest:.2f} to {terrain.highest:.2f}"),
+        ("Points on the ground", f"{100 * terrain.ground:.0f} %"),
+        ("Contour lines every", f"{terrain.contours:g}"),
+    ]
+    return _section("Terrain", _table(("", ""), rows))
+
+
 def _cameras(data: ReportData) -> Markup:
     if data.cameras is None or not data.cameras.photos:
         return Markup()
@@ -400,6 +471,11 @@ def size(count: int) -> str:
             return f"{value:.0f} {unit}"
         value /= 1024
     return f"{value:.1f} GiB"
+
+
+def millimetres(length: float) -> str:
+    """``"0.42 mm"``, ``"12.5 mm"``, ``"1.20 m"``."""
+    return f"{1000 * length:.3g} mm" if length < 1 else f"{length:.2f} m"
 
 
 def short(count: int) -> str:

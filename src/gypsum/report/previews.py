@@ -82,6 +82,24 @@ def write_previews(
     return PreviewFacts(tuple(written), comparison.agreement_db)
 
 
+def write_model_previews(
+    folder: Path, model: TexturedMesh, *, threads: int = 0, progress: Progress = no_progress
+) -> PreviewFacts:
+    """Draw the pictures of a model of which there are no photos."""
+    folder.mkdir(parents=True, exist_ok=True)
+    renderer = Renderer(model, threads)
+    focus = find_focus(model.mesh, (), renderer)
+    written = []
+    for picture, size, shading in (
+        (pictures.MODEL, _PORTRAIT, Shading.TEXTURE),
+        (pictures.CLAY, _CLAY, Shading.CLAY),
+    ):
+        progress(0.1, "drawing the model")
+        drawn = renderer.render(focus.portrait(*size), shading, ball=focus.ball)
+        written.append(_save(folder / picture.file, on_backdrop(drawn)))
+    return PreviewFacts((*written, *_turn(folder, renderer, focus, progress)), None)
+
+
 def _turn(folder: Path, renderer: Renderer, focus: Focus, progress: Progress) -> list[Path]:
     """The looping turntable, and a strip of some of its frames."""
     frames = []

@@ -124,6 +124,50 @@ class Dense(_Part):
     points: int = Field(description="Points of the dense cloud.")
 
 
+class Room(_Part):
+    """A room that was measured."""
+
+    area: float = Field(description="Of its floor, square metres.")
+    height: float = Field(description="From floor to ceiling, metres.")
+    perimeter: float = Field(description="Length of its walls, metres.")
+    walls: tuple[float, ...] = Field(description="Lengths of its walls in order, metres.")
+
+
+class Terrain(_Part):
+    """The bare ground."""
+
+    cell: float = Field(description="Side of a cell of the height map, metres.")
+    width: int = Field(description="Cells from west to east.")
+    height: int = Field(description="Cells from north to south.")
+    lowest: float = Field(description="Lowest height, in the files' unit.")
+    highest: float = Field(description="Highest height, in the files' unit.")
+    ground: float = Field(description="Share of the points that are ground, 0 to 1.")
+    contours: float = Field(description="Height between contour lines, in the files' unit.")
+
+
+class Points(_Part):
+    """The point clouds that a scan was made of."""
+
+    files: int = Field(description="Files read.")
+    scans: int = Field(description="Scans in them.")
+    given: int = Field(description="Points read.")
+    kept: int = Field(description="Points left after thinning and cleaning.")
+    strays: int = Field(description="Points left out because they lie on no surface.")
+    spacing: float = Field(description="Median distance between neighbouring points, metres.")
+    noise: float = Field(
+        description="Median distance of points from the plane of their neighbours, metres."
+    )
+    oriented: str = Field(description="What tells the surface's outside: scanners, or neighbours.")
+    origin: tuple[float, float, float] = Field(
+        description="Where the model's origin lies in the files' coordinates."
+    )
+    crs: str = Field("", description="Name of the coordinate reference system.")
+    epsg: int | None = Field(None, description="Its EPSG code; null where none is stated.")
+    registered: tuple[float, ...] = Field(
+        (), description="Of scans that were registered, how far each lies from the others, metres."
+    )
+
+
 class KeptBox(_Part):
     """The part of the world that was kept."""
 
@@ -264,6 +308,9 @@ class ReportData(_Part):
     cameras: Cameras | None = Field(None, description="The cameras found.")
     frame: Frame | None = Field(None, description="How up and scale were found.")
     dense: Dense | None = Field(None, description="Depth maps and dense cloud.")
+    points: Points | None = Field(None, description="The point clouds of a lidar scan.")
+    room: Room | None = Field(None, description="The room, where a plan was asked for.")
+    terrain: Terrain | None = Field(None, description="The ground, where it was asked for.")
     surface: Surface | None = Field(None, description="The final mesh.")
     texture: Texture | None = Field(None, description="The texture atlas.")
     radiance: Radiance | None = Field(None, description="The radiance field of a splat scan.")

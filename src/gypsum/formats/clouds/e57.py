@@ -191,9 +191,7 @@ def _described(source: Source, root: ElementTree.Element) -> list[_Cloud]:
     return clouds
 
 
-def _cloud(
-    scan: ElementTree.Element, start: int, count: int, fields: tuple[_Field, ...]
-) -> _Cloud:
+def _cloud(scan: ElementTree.Element, start: int, count: int, fields: tuple[_Field, ...]) -> _Cloud:
     pose = _child(scan, "pose")
     w, x, y, z = _numbers(_child(pose, "rotation"), "wxyz")
     if w == x == y == z == 0:

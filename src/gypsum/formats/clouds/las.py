@@ -87,8 +87,7 @@ def _header(source: Source, file: BinaryIO) -> _Header:
         start,
         np.array(numbers[:3]),
         np.array(numbers[3:]),
-        _records(file, size_of_header, records, _VLR)
-        | _records(file, later[0], later[1], _EVLR),
+        _records(file, size_of_header, records, _VLR) | _records(file, later[0], later[1], _EVLR),
         compressed,
     )
 

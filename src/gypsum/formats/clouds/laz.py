@@ -22,9 +22,7 @@ _SECONDS, _SECONDS_PER_POINT = 60, 2e-5
 """Of processor time; a point takes about a microsecond."""
 
 
-def inflated(
-    source: Source, start: int, record: bytes, size: int, count: int
-) -> Iterator[bytes]:
+def inflated(source: Source, start: int, record: bytes, size: int, count: int) -> Iterator[bytes]:
     """Records of ``size`` bytes of ``count`` points, some at a time.
 
     ``start`` is where the points begin, ``record`` what LASzip noted about the compression.

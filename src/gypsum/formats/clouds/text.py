@@ -111,7 +111,9 @@ def open_text(source: Source) -> CloudFile:
     return CloudFile(None, chunks)
 
 
-def tables(source: Source, file: BinaryIO, width: int, most: int | None = None) -> Iterator[Float64]:
+def tables(
+    source: Source, file: BinaryIO, width: int, most: int | None = None
+) -> Iterator[Float64]:
     """The rest of a file in tables of ``width`` columns, of ``most`` rows in all."""
     rest, held = b"", 0
     while most is None or held < most:

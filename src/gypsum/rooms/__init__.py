@@ -1,0 +1,1 @@
+"""Rooms: their planes, and plans of them."""

@@ -1,0 +1,1 @@
+"""Terrain: the bare ground, and maps of it."""
