@@ -334,6 +334,12 @@ class ScanOptions(BaseModel):
         "A further format to write (repeatable): glb, gltf, obj, fbx, usdz, ply, stl or xyz; of "
         "splats ply, compressed.ply, spz, sog or splat.",
     )
+    voxel: Length | None = _option(
+        None,
+        "Depth captures: edge of the voxels in which depth maps are joined, for example 5mm; "
+        "default: as fine as the depth maps.",
+        unit="metres",
+    )
     mask: str | None = _option(
         None,
         "Cut out the object: auto by a network that sees what stands out, DIR by a folder of masks "
@@ -433,6 +439,7 @@ class ScanOptions(BaseModel):
             "splats": self.splats or preset.splats,
             "splat_side": preset.splat_side,
             "splat_steps": preset.splat_steps,
+            "voxel": self.voxel,
             "minutes": self.minutes,
             "frames": self.frames,
             "feature_side": preset.feature_side,
@@ -497,6 +504,8 @@ class Fault(StrEnum):
     FEW = "few"
     ONE_SIDED = "one-sided"
     MOVED = "moved"
+    MOVING = "moving"
+    UNFOCUSED = "unfocused"
     PLAIN = "plain"
     MIRROR = "mirror"
     DUPLICATES = "duplicates"
@@ -584,6 +593,18 @@ class ConvertOptions(BaseModel):
     )
 
 
+class ViewOptions(BaseModel):
+    """Options of ``gypsum view``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    port: int = _option(
+        0, "Where the page is on this machine; 0 takes any that is free.", unit="", ge=0, le=65_535
+    )
+    browser: bool | None = _option(None, "Open the page in the browser; default.")
+    up_axis: UpAxis | None = ConvertOptions.model_fields["up_axis"]  # type: ignore[assignment]
+
+
 class MarkersOptions(BaseModel):
     """Options of ``gypsum markers``."""
 
@@ -654,6 +675,11 @@ def check_options(values: dict[str, Any]) -> CheckOptions:
 def convert_options(values: dict[str, Any]) -> ConvertOptions:
     """The same for ``gypsum convert``."""
     return _checked(ConvertOptions, values)
+
+
+def view_options(values: dict[str, Any]) -> ViewOptions:
+    """The same for ``gypsum view``."""
+    return _checked(ViewOptions, values)
 
 
 Options = TypeVar("Options", bound=BaseModel)
@@ -742,6 +768,12 @@ def reference() -> str:
         "[formats.md](formats.md) tells what each format holds:",
         "",
         *_table(ConvertOptions.model_fields),
+        "",
+        "## View",
+        "",
+        "Options of `gypsum view FILE`, which shows any file that `gypsum convert` reads:",
+        "",
+        *_table(ViewOptions.model_fields),
         "",
         "## Sample",
         "",

@@ -13,6 +13,7 @@ from gypsum.cli.markers import markers
 from gypsum.cli.sample import sample
 from gypsum.cli.scan import scan
 from gypsum.cli.stages import stages
+from gypsum.cli.view import view
 
 app = typer.Typer(
     help="Turn photos into textured 3D models.",
@@ -27,6 +28,7 @@ app.command()(check)
 app.command()(stages)
 app.command()(sample)
 app.command()(convert)
+app.command()(view)
 app.command()(markers)
 
 
