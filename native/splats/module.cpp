@@ -167,7 +167,8 @@ void adam(const MutableRows& rows, const MutableRows& first, const MutableRows& 
 
 }  // namespace
 
-void add_depths(nb::module_& m);  // depths.cpp
+void add_agreement(nb::module_& m);  // agreement.cpp
+void add_depths(nb::module_& m);     // depths.cpp
 
 }  // namespace gypsum::splats
 
@@ -193,5 +194,6 @@ NB_MODULE(_splats, m) {
         "columns"_a, "step"_a, "beta1"_a = 0.9f, "beta2"_a = 0.999f, "epsilon"_a = 1e-15f,
         "threads"_a = 0, "portable"_a = false,
         "One step of Adam on the rows that were seen.");
+  add_agreement(m);
   add_depths(m);
 }

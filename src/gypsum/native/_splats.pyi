@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -84,4 +86,16 @@ def draw_depths(
     transmittance: Float32,
     threads: int = 0,
     portable: bool = False,
+) -> None: ...
+
+def compare_depths(
+    depth: Float32,
+    to_world: Float64,
+    depths: Sequence[Float32],
+    from_world: Sequence[Float64],
+    tolerance: float,
+    reach: float,
+    threads: int,
+    agree: UInt8,
+    before: UInt8,
 ) -> None: ...
