@@ -256,7 +256,7 @@ def _add_file(listing: Listing, path: Path, source: str, zips: OpenZips) -> None
 
 def _add_zip(listing: Listing, path: Path, zips: OpenZips) -> None:
     entries = [entry for entry in zips.of(path).infolist() if not entry.is_dir()]
-    _check_zip(path, entries)
+    check_zip(path, entries)
     for entry in sorted(entries, key=lambda entry: _natural(entry.filename)):
         name = PurePosixPath(entry.filename.replace("\\", "/"))
         hidden = any(_is_hidden(part) for part in name.parts if part != "..")
@@ -279,7 +279,7 @@ def _add_entry(listing: Listing, found: FoundPhoto, entry: zipfile.ZipInfo, zips
         listing.photos.append(found)
 
 
-def _check_zip(path: Path, entries: Sequence[zipfile.ZipInfo]) -> None:
+def check_zip(path: Path, entries: Sequence[zipfile.ZipInfo]) -> None:
     """Refuse zips that would fill the disk. Sizes may lie, but no more than these is unpacked."""
     if len(entries) > limits.ZIP_ENTRIES_MAX:
         raise InputError(

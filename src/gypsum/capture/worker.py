@@ -86,6 +86,22 @@ class _Server:
             "promised": frames.promised,
         }
 
+    def _do_rgbd(self, request: dict[str, Any]) -> dict[str, Any]:
+        from gypsum.capture.rgbd.prepare import prepare_frame  # As above.
+
+        return prepare_frame(request)
+
+    def _do_rgbd_clip(self, path: str, chosen: list[tuple[int, str]], threads: int) -> Any:
+        from gypsum.capture.rgbd.prepare import prepare_clip  # As above.
+
+        def seen() -> None:
+            _allow(limits.WORKER_SECONDS * threads)
+            if time.monotonic() - self._spoke > _PAUSE:
+                self._say("progress", done=0.0)
+
+        wanted = {number: Path(target) for number, target in chosen}
+        return list(prepare_clip(Path(path), wanted, threads, seen).items())
+
     def _announce(self, pixels: int) -> None:
         """Wait until there is room for so many pixels."""
         self._say("pixels", count=pixels)

@@ -14,10 +14,11 @@ from pydantic.fields import FieldInfo
 
 from gypsum._version import __version__
 from gypsum.capture import capture_digest, expected_photos, find_photos
+from gypsum.capture.rgbd import is_rgbd, rgbd_digest
 from gypsum.errors import InputError
 from gypsum.formats import ALL_FORMATS, FORMATS, format_of, stem_of, usd
 from gypsum.options import Matcher, Mode, ScanOptions, Settings, Until, scan_options
-from gypsum.pipelines import cloud, photo, splat
+from gypsum.pipelines import cloud, lidar, photo, splat
 from gypsum.workspace import Limits, Listener, Pipeline, Source, Step, Workspace, plan, run_pipeline
 from gypsum.workspace.devices import choose_device
 from gypsum.workspace.events import RunFinished, ignore
@@ -40,7 +41,13 @@ _OF_MESHES = (
     "watertight",
 )  # fmt: skip
 #: Options of lidar scans alone.
-_OF_LIDAR = ("register_scans", "plan", "dem", "contours")
+_OF_LIDAR = ("register_scans", "plan", "dem", "contours", "voxel")
+#: What a scan of frames with depth has no use for, and where it can stop.
+_NOT_OF_FRAMES = (
+    "refine", "watertight", "mask", "mask_model", "set", "marker_size", "distance", "points",
+    "cameras", "matcher", "register_scans", "plan", "dem", "contours",
+)  # fmt: skip
+_FRAMES_UNTIL = (None, Until.CAMERAS, Until.SURFACE, Until.TEXTURE)
 
 StrPath = str | os.PathLike[str]
 
@@ -215,18 +222,48 @@ def _check_splats(options: ScanOptions) -> None:
 
 
 def _pipeline(options: ScanOptions, paths: Sequence[Path]) -> Pipeline:
+    if _holds_frames(options, paths):
+        return lidar.LIDAR_SCAN
     if _holds_clouds(options, paths):
         return cloud.CLOUD_SCAN
     return splat.SPLAT_SCAN if options.mode is Mode.SPLAT else photo.PHOTO_SCAN
 
 
+def _holds_frames(options: ScanOptions, paths: Sequence[Path]) -> bool:
+    """Whether a lidar scan is of a capture with depth."""
+    return options.mode is Mode.LIDAR and is_rgbd(paths)
+
+
 def _holds_clouds(options: ScanOptions, paths: Sequence[Path]) -> bool:
     """Whether a lidar scan is of point clouds."""
-    return options.mode is Mode.LIDAR and bool(cloud.cloud_files(paths))
+    return options.mode is Mode.LIDAR and not is_rgbd(paths) and bool(cloud.cloud_files(paths))
 
 
 def _digest(paths: Sequence[Path], options: ScanOptions) -> str:
+    if _holds_frames(options, paths):
+        return rgbd_digest(paths)
     return cloud.digest_of(paths) if _holds_clouds(options, paths) else capture_digest(paths)
+
+
+def _check_frames(options: ScanOptions, workspace: Workspace, target: Target) -> Limits:
+    """The same for a capture with depth."""
+    for name in _NOT_OF_FRAMES:
+        if getattr(options, name) != ScanOptions.model_fields[name].default:
+            flag = "--" + name.replace("_", "-")
+            raise InputError(f"{flag} is not for captures with depth; leave it away.")
+    if options.until not in _FRAMES_UNTIL:
+        raise InputError(
+            f"A scan of a capture with depth has no part {options.until}; use --until surface."
+        )
+    if target.folder is not None and options.until is None:
+        check_writable(target.folder, "the output's folder")
+    check_writable(workspace.root, "the workspace")
+    if "usdz" in target.formats:
+        usd.check_installed()
+    settings = _settings(options, target)
+    check_disk(workspace.root, lidar.disk_needed(settings))
+    memory = check_memory(options.memory, lidar.memory_needed(settings))
+    return Limits(cores(options.threads), memory)
 
 
 def _check_clouds(
@@ -253,6 +290,8 @@ def _check(
     """Everything that can be known to be wrong before the work begins, in the first seconds."""
     if not paths:
         raise InputError("Say which photos to use: a folder, photo files or a zip.")
+    if _holds_frames(options, paths):
+        return _check_frames(options, workspace, target)
     if _holds_clouds(options, paths):
         return _check_clouds(paths, options, workspace, target)
     photos = find_photos(paths)

@@ -6,6 +6,7 @@ from gypsum.scene.cloud import PointCloud, ViewLists
 from gypsum.scene.mesh import Material, Mesh, TexturedMesh
 from gypsum.scene.place import Crs, Place
 from gypsum.scene.progress import Progress, no_progress
+from gypsum.scene.rgbd import RgbdFrame, read_frames, write_frames
 from gypsum.scene.sparse import Camera, Photo, SparseModel
 from gypsum.scene.splats import SH_C0, Splats
 from gypsum.scene.view import View
@@ -23,6 +24,7 @@ __all__ = [
     "Place",
     "PointCloud",
     "Progress",
+    "RgbdFrame",
     "SkippedPhoto",
     "SparseModel",
     "Splats",
@@ -30,4 +32,6 @@ __all__ = [
     "View",
     "ViewLists",
     "no_progress",
+    "read_frames",
+    "write_frames",
 ]

@@ -1,0 +1,192 @@
+"""Depth maps of a sensor to one mesh.
+
+What a sensor's depth map is worth differs from pixel to pixel: where one thing ends before
+another, sensors report depths between the two, which are on neither; flat angles and long
+distances are noisy; and phones say themselves how sure they are. Each pixel gets a weight of all
+that, and the maps are joined in a signed distance field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from gypsum.errors import ReconstructionError
+from gypsum.scene import Box, Mesh, Progress, RgbdFrame, no_progress
+from gypsum.surface.topology import (
+    compact,
+    face_areas,
+    face_components,
+    without_degenerate_faces,
+)
+from gypsum.surface.volume import MEMORY, TRUNCATION, TsdfVolume
+
+Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
+
+#: A jump between neighbours of more than this share of the depth is an edge of something.
+EDGE = 0.04
+#: Pixels on each side of an edge whose depths may be mixed of both.
+BLEEDING = 1
+#: Surfaces seen at a flatter angle than 80 degrees tell nothing.
+FLATTEST = 0.17
+#: Depth whose pixels weigh one, metres; noise grows with the depth, the weight falls with its
+#: square, within these limits.
+UNIT_DEPTH, NEAR_WEIGHT, FAR_WEIGHT = 1.5, 2.0, 0.1
+#: Voxels in terms of a pixel's size on the surface: many maps together show more than one.
+VOXELS_PER_PIXEL = 0.6
+#: The smallest and the largest voxel that is chosen, metres.
+FINEST, COARSEST = 0.002, 0.05
+#: The truncation in terms of the noise of a single depth.
+NOISE_TRUNCATED = 3.0
+#: Weight below which a voxel counts as unseen.
+LEAST_WEIGHT = 0.6
+#: Parts of the surface with a smaller share of its area than this, and smaller than a disc of so
+#: many voxels' radius, are dirt.
+DIRT_SHARE, DIRT_VOXELS = 0.002, 12.0
+
+
+@dataclass(frozen=True)
+class FusedSurface:
+    """What fusion made and found."""
+
+    mesh: Mesh
+    voxel: float
+    truncation: float
+    noise: float
+    """Standard deviation of a depth in the middle of the range, world units."""
+    maps: int
+
+
+def pixel_weights(frame: RgbdFrame, depth: Float32) -> Float32:
+    """(h, w) how much each depth tells, 0 where nothing."""
+    known = depth > 0
+    confidence = frame.read_confidence(depth.shape)
+    weights = confidence**2 * np.clip(
+        (UNIT_DEPTH / np.where(known, depth, 1)) ** 2, FAR_WEIGHT, NEAR_WEIGHT
+    )
+    weights *= _cosines(depth, frame.intrinsics(depth.shape[1], depth.shape[0]))
+    weights[~known | _beside_edges(depth)] = 0
+    return weights.astype(np.float32)
+
+
+def _beside_edges(depth: Float32) -> NDArray[np.bool_]:
+    """(h, w) pixels whose depth may be a mixture of two things."""
+    known = depth > 0
+    far = np.where(known, depth, 0)
+    near = np.where(known, depth, np.float32(np.inf))
+    cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
+    farthest, nearest = cv2.dilate(far, cross), cv2.erode(near, cross)
+    with np.errstate(invalid="ignore"):
+        jumps = known & (farthest - nearest > EDGE * depth)
+    side = 2 * BLEEDING - 1
+    return cv2.dilate(jumps.astype(np.uint8), np.ones((side, side), np.uint8)) > 0
+
+
+def _cosines(depth: Float32, K: Float64) -> Float32:
+    """(h, w) cosines between lines of sight and the surface's normals; 0 where too flat."""
+    height, width = depth.shape
+    x = ((np.arange(width) + 0.5 - K[0, 2]) / K[0, 0]).astype(np.float32)
+    y = ((np.arange(height) + 0.5 - K[1, 2]) / K[1, 1]).astype(np.float32)
+    # Noise would tilt normals of single pixels.
+    smooth = cv2.blur(depth, (5, 5)) / np.maximum(
+        cv2.blur((depth > 0).astype(np.float32), (5, 5)), 0.04
+    )
+    points = np.stack([smooth * x, smooth * y[:, None], smooth], axis=-1)
+    across = cv2.Sobel(points, cv2.CV_32F, 1, 0)
+    down = cv2.Sobel(points, cv2.CV_32F, 0, 1)
+    normals = np.cross(across, down)
+    lengths = np.linalg.norm(normals, axis=-1) * np.linalg.norm(points, axis=-1)
+    cosines = np.abs((normals * points).sum(axis=-1)) / np.maximum(lengths, 1e-12)
+    return np.where(cosines > FLATTEST, cosines, 0).astype(np.float32)
+
+
+def depth_noise(frames: Sequence[RgbdFrame]) -> tuple[float, float]:
+    """The noise of a depth at the middle depth, and that depth, world units.
+
+    Immerkaer (1996): a mask that planes leave at zero, in inverse depth, where they are linear;
+    the median of its answers tells the noise.
+    """
+    mask = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32) / 6
+    noises, middles = [], []
+    for frame in frames:
+        depth = frame.read_depth()
+        inverse = np.where(depth > 0, 1 / np.maximum(depth, 1e-6), 0).astype(np.float32)
+        known = cv2.erode((depth > 0).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+        if not known.any():
+            continue
+        answers = np.abs(cv2.filter2D(inverse, -1, mask))[known] * depth[known] ** 2
+        noises.append(1.4826 * float(np.median(answers)))
+        middles.append(float(np.median(depth[known])))
+    return (float(np.median(noises)), float(np.median(middles))) if noises else (0.0, 1.0)
+
+
+def choose_voxel(frames: Sequence[RgbdFrame]) -> float:
+    """The voxel's edge that keeps what the depth maps hold, world units."""
+    sizes = []
+    for frame in frames:
+        depth = frame.read_depth()
+        if (depth > 0).any():
+            K = frame.intrinsics(depth.shape[1], depth.shape[0])
+            sizes.append(float(np.median(depth[depth > 0])) / K[0, 0])
+    voxel = VOXELS_PER_PIXEL * float(np.median(sizes)) if sizes else COARSEST
+    return min(max(voxel, FINEST), COARSEST)
+
+
+def spread(frames: Sequence[RgbdFrame], most: int) -> list[RgbdFrame]:
+    """Some of the frames, evenly."""
+    step = max(1, len(frames) // most)
+    return list(frames[::step])
+
+
+def fuse_frames(
+    frames: Sequence[RgbdFrame],
+    *,
+    voxel: float | None = None,
+    box: Box | None = None,
+    memory: int = MEMORY,
+    threads: int = 0,
+    progress: Progress = no_progress,
+    weights_of: Callable[[RgbdFrame, Float32], Float32] = pixel_weights,
+) -> FusedSurface:
+    """The surface that posed depth maps show; ``box`` leaves out what lies beside it."""
+    frames = [frame for frame in frames if frame.depth is not None and frame.R is not None]
+    if not frames:
+        raise ReconstructionError("No depth map has a place in space, so there is no surface.")
+    some = spread(frames, 24)
+    noise, _ = depth_noise(some)
+    voxel = voxel or choose_voxel(some)
+    truncation = max(TRUNCATION * voxel, NOISE_TRUNCATED * noise)
+    volume = TsdfVolume(voxel, truncation=truncation, memory=memory // 2, threads=threads)
+    for number, frame in enumerate(frames):
+        progress(0.8 * number / len(frames), f"joining depth map {number + 1} of {len(frames)}")
+        depth = frame.read_depth()
+        K = frame.intrinsics(depth.shape[1], depth.shape[0])
+        volume.integrate(depth, K, frame.R, frame.t, weights=weights_of(frame, depth))
+    progress(0.8, "finding the surface")
+    mesh = volume.mesh(LEAST_WEIGHT)
+    if box is not None:
+        inside = box.contains(mesh.vertices)
+        mesh = compact(Mesh(mesh.vertices, mesh.faces[inside[mesh.faces].all(axis=1)]))
+    progress(0.9, "leaving out dirt")
+    mesh = without_dirt(without_degenerate_faces(mesh), np.pi * (DIRT_VOXELS * voxel) ** 2)
+    if not len(mesh.faces):
+        raise ReconstructionError(
+            "The depth maps show no surface together; their places in space do not fit each other."
+        )
+    return FusedSurface(mesh, voxel, truncation, noise, len(frames))
+
+
+def without_dirt(mesh: Mesh, area: float) -> Mesh:
+    """The parts of at least this area, or of `DIRT_SHARE` of the whole; the largest always."""
+    if not len(mesh.faces):
+        return mesh
+    parts, label = face_components(mesh.faces)
+    areas = np.bincount(label, face_areas(mesh), parts)
+    keep = areas >= min(area, areas.max())
+    keep |= areas >= DIRT_SHARE * areas.sum()
+    return compact(Mesh(mesh.vertices, mesh.faces[keep[label]]))
