@@ -75,43 +75,35 @@ void draw_depth_tile(const Bins& bins, const Facet* facets, int tile, const Limi
   std::memset(mean, 0, sizeof mean);
   std::memset(normal, 0, sizeof normal);
   Alive alive(place.width, place.height);
+  Touched touched;
   const Floats alpha_min = all(limits.alpha_min), finished = all(limits.transmittance_min),
                at_surface = all(surface);
   for (std::uint32_t k = bins.starts[tile]; k < bins.starts[tile + 1] && alive.count > 0; ++k) {
     const Splat& s = bins.splats[bins.list[k]];
     const Facet& f = facets[bins.list[k]];
     const float u = s.u - float(place.x), v = s.v - float(place.y);
-    const Touched touched = find_touched(s, u, v);
-    const Floats a = all(s.a), cxx = all(f.cxx), nearest = all(f.nearest), furthest = all(f.furthest);
-    for (int row = touched.top; row < touched.bottom; ++row) {
-      unsigned blocks = touched.blocks[row] & alive.blocks[row];
-      if (!blocks) continue;
-      const float dy = float(row) + 0.5f - v;
-      const Floats constant = all(s.log_opacity + s.c * dy * dy), linear = all(2.0f * s.b * dy);
-      const Floats above = all(1.0f + f.by * dy), slope = all(f.bx);
-      const Floats below = all(1.0f + 2.0f * f.by * dy + f.cyy * dy * dy);
-      const Floats tilt = all(2.0f * (f.bx + f.cxy * dy));
-      do {
-        const int block = __builtin_ctz(blocks);
-        blocks &= blocks - 1;
-        const int at = row * kTile + block * kLanes;
-        const Floats dx = all(float(block * kLanes) - u) + kCenters;
-        const Floats power = most(fma(dx, fma(a, dx, linear), constant), all(-64.0f));
-        Floats alpha = least(exp2(power), all(kOpaque));
-        alpha = keep(alpha, alpha >= alpha_min);
-        const Floats before = load(T + at), weight = alpha * before, after = before - weight;
-        // The denominator is a square but for rounding; where it vanishes the bounds hold.
-        const Floats under = most(fma(dx, fma(cxx, dx, tilt), below), all(1e-6f));
-        const Floats depth =
-            most(least(all(f.z) * fma(slope, dx, above) / under, furthest), nearest);
-        const Ints crossed = (before > at_surface) & (after <= at_surface);
-        store(median + at, load(median + at) + keep(depth, crossed));
-        store(mean + at, fma(weight, depth, load(mean + at)));
-        for (int i = 0; i < 3; ++i)
-          store(normal[i] + at, fma(weight, all(f.normal[i]), load(normal[i] + at)));
-        store(T + at, after);
-        if (!any(after >= finished)) alive.finish(row, block);
-      } while (blocks);
+    find_touched(s, u, v, alive, touched);
+    const Floats nearest = all(f.nearest), furthest = all(f.furthest);
+    for (int i = 0; i < touched.count; ++i) {
+      const int block = touched.blocks[i], at = block * kLanes;
+      const Offsets offsets(block, u, v);
+      const Floats dx = offsets.dx, dy = offsets.dy;
+      Floats alpha = least(exp2(power_at(s, offsets)), all(kOpaque));
+      alpha = keep(alpha, alpha >= alpha_min);
+      const Floats before = load(T + at), weight = alpha * before, after = before - weight;
+      const Floats over = 1.0f + fma(all(f.bx), dx, all(f.by) * dy);
+      const Floats tilt = fma(all(f.cxx), dx, 2.0f * fma(all(f.cxy), dy, all(f.bx)));
+      const Floats rise = fma(all(f.cyy), dy, all(2.0f * f.by));
+      // The denominator is a square but for rounding; where it vanishes the bounds hold.
+      const Floats under = most(1.0f + fma(dx, tilt, dy * rise), all(1e-6f));
+      const Floats depth = most(least(all(f.z) * over / under, furthest), nearest);
+      const Ints crossed = (before > at_surface) & (after <= at_surface);
+      store(median + at, load(median + at) + keep(depth, crossed));
+      store(mean + at, fma(weight, depth, load(mean + at)));
+      for (int k = 0; k < 3; ++k)
+        store(normal[k] + at, fma(weight, all(f.normal[k]), load(normal[k] + at)));
+      store(T + at, after);
+      if (!any(after >= finished)) alive.finish(block);
     }
   }
   for (int i = 0; i < kPixels; ++i) {

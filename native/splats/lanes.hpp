@@ -8,10 +8,6 @@
 #include <immintrin.h>
 #endif
 
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic ignored "-Wpsabi"  // all of this is inlined: no such value is passed
-#endif
-
 namespace gypsum::splats {
 namespace {
 
@@ -25,6 +21,8 @@ inline Floats load(const float* p) {
 }
 inline void store(float* p, Floats v) { std::memcpy(p, &v, sizeof v); }
 inline Floats all(float x) { return Floats{x, x, x, x, x, x, x, x}; }
+inline Ints least(Ints a, Ints b) { return a < b ? a : b; }
+inline Ints most(Ints a, Ints b) { return a > b ? a : b; }
 
 #if defined(__AVX2__)
 inline Floats fma(Floats a, Floats b, Floats c) { return _mm256_fmadd_ps(a, b, c); }

@@ -19,7 +19,7 @@ constexpr int kColor = 11;   // 16 x 3 coefficients of spherical harmonics, colo
 constexpr int kRow = 59;
 
 constexpr int kTile = 32;    // side of a tile, pixels
-constexpr int kLanes = 8;    // pixels side by side that are blended at once
+constexpr int kLanes = 8;    // pixels of a block, which are blended at once
 
 // x_cam = R X + t; the top-left pixel's centre is (0.5, 0.5).
 struct Camera {

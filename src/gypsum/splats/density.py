@@ -8,8 +8,11 @@ of Gaussians is bounded and known in advance.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 Float32 = NDArray[np.float32]
 
@@ -27,6 +30,26 @@ def find_dead(rows: Float32) -> NDArray[np.int64]:
     """Indices of what is nearly transparent or no number any more, of rows (N, 59)."""
     limit = np.log(DEAD / (1 - DEAD))
     return np.flatnonzero(~(rows[:, _OPACITY] > limit) | ~np.isfinite(rows[:, :11]).all(1))
+
+
+@dataclass(frozen=True)
+class Clearings:
+    """Balls around the cameras in which nothing can be: all that a photo shows is further away.
+
+    What floats there is before few photos, which it hardly harms, and hides all from a place
+    between them.
+    """
+
+    centers: NDArray[np.float64]
+    """(P, 3) world"""
+    radii: NDArray[np.float64]
+    """(P,)"""
+
+    def find(self, means: Float32) -> NDArray[np.int64]:
+        """Indices of those of ``means`` (N, 3) that are in the nearest camera's ball."""
+        finite = np.where(np.isfinite(means), means, np.inf).clip(-1e9, 1e9)
+        distances, nearest = cKDTree(self.centers).query(finite)
+        return np.flatnonzero(distances < self.radii[nearest])
 
 
 def choose(scores: Float32, count: int, rng: np.random.Generator) -> NDArray[np.int64]:

@@ -14,7 +14,6 @@ from gypsum.errors import ReconstructionError
 from gypsum.formats.atomic import atomic_write
 from gypsum.scene import PointCloud, Progress, SparseModel, Splats, View, no_progress
 from gypsum.splats import checkpoint, initial, quality
-from gypsum.splats.density import find_dead
 from gypsum.splats.photos import PhotoCache
 from gypsum.splats.quality import Score
 from gypsum.splats.render import render
@@ -75,7 +74,8 @@ def fit(
     else:
         splats = first_splats(model, [views[n] for n in chosen], options, cloud)
         state = State.begin(splats, len(views), options.seed)
-    trainer = Trainer(state, photos, chosen, extent, options)
+    clearings = initial.clearings(model, [views[n] for n in chosen])
+    trainer = Trainer(state, photos, chosen, extent, options, clearings)
     shown = held[0] if held else 0
     previewed = kept = time.monotonic()
 
@@ -92,7 +92,7 @@ def fit(
 
     trainer.run(each)
     keep = np.ones(len(state.rows), bool)
-    keep[find_dead(state.rows)] = False
+    keep[trainer.find_dead()] = False
     splats = trainer.splats.select(keep)
     write_preview(folder / "preview.jpg", splats, photos, shown, extent)
     scores = {}

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from gypsum.scene import SH_C0, PointCloud, SparseModel, Splats, View
+from gypsum.splats.density import Clearings
 
 Float32 = NDArray[np.float32]
 
@@ -26,6 +27,9 @@ _GRID, _EMPTY, _AROUND = 24, 1.5, 8
 _BEHIND = 1.15
 #: Standard deviation of a Gaussian put there, in cells, and its opacity.
 _OVERLAP, _GUESSED = 0.7, 0.3
+#: Around a camera nothing is within this part of the distance of the nearest of its points but for
+#: some outliers, percent of them.
+_CLEAR, _OUTLIERS = 0.5, 2.0
 #: A point is kept when at least this many photos saw it.
 _SEEN = 3
 
@@ -83,6 +87,15 @@ def fill(model: SparseModel, views: Sequence[View]) -> Splats:
     splats.log_scales[:] = np.log(np.concatenate(sizes))[:, None]
     splats.opacities[:] = np.log(_GUESSED / (1 - _GUESSED))
     return splats.select(~_before(splats.means, views, landmarks))
+
+
+def clearings(model: SparseModel, views: Sequence[View]) -> Clearings:
+    """Where nothing can be, as the photos' points tell."""
+    radii = [
+        _CLEAR * float(np.percentile(seen.depths, _OUTLIERS)) if len(seen.depths) >= _AROUND else 0
+        for seen in _landmarks(model, views)
+    ]
+    return Clearings(np.array([view.center for view in views]), np.array(radii, np.float64))
 
 
 @dataclass(frozen=True)

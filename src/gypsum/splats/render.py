@@ -23,9 +23,14 @@ BLUR = 0.3
 NEAR = 0.01
 
 
-def rasterizer(extent: float, threads: int = 0) -> _splats.Rasterizer:
+def rasterizer(
+    extent: float,
+    threads: int = 0,
+    alpha_min: float = ALPHA_MIN,
+    transmittance_min: float = TRANSMITTANCE_MIN,
+) -> _splats.Rasterizer:
     """A rasteriser for a scene whose cameras are spread over ``extent``, world units."""
-    return _splats.Rasterizer(ALPHA_MIN, TRANSMITTANCE_MIN, NEAR * extent, BLUR, threads)
+    return _splats.Rasterizer(alpha_min, transmittance_min, NEAR * extent, BLUR, threads)
 
 
 def pose(view: View) -> NDArray[np.float64]:

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from gypsum.native import _splats
 
 #: From which part of the training on each level of the photos is used, the smallest first.
-_LEVELS = ((0.0, 2), (0.12, 1), (0.4, 0))
+_LEVELS = ((0.0, 2), (0.06, 1), (0.25, 0))
 #: From which part on each degree of the spherical harmonics is trained.
-_DEGREES = ((0.0, 0), (0.3, 1), (0.5, 2), (0.65, 3))
+_DEGREES = ((0.0, 0), (0.2, 1), (0.35, 2), (0.5, 3))
 #: The number of Gaussians grows from the first to the second part of the training.
 _GROWTH = (0.0, 0.35)
 #: From here on Gaussians are neither split nor moved to other places: they only settle.
