@@ -169,7 +169,7 @@ def estimate_depth(context: StageContext) -> None:
     views = posed_views(context)
     neighborhoods = _neighborhoods(context, views)
     side = context.settings["depth_side"]
-    box = _given_box(context)
+    box = given_box(context)
     if context.settings["device"] == "cuda":
         write_box(context.folder, box)
         estimate_depth_maps_cuda(
@@ -233,9 +233,8 @@ def build_surface(context: StageContext) -> None:
         progress=context.progress,
     )
     write_mesh(context.folder / "mesh.ply", mesh)
-    how = {"auto": "automatic", "off": "everything"}.get(str(asked), "given")
     low, high = box.bounds
-    context.facts["box"] = {"how": how, "low": low.tolist(), "high": high.tolist()}
+    context.facts["box"] = {"how": box_words(asked), "low": low.tolist(), "high": high.tolist()}
     context.facts["faces"] = len(mesh.faces)
 
 
@@ -355,7 +354,12 @@ def _neighborhoods(context: StageContext, views: Sequence[View]) -> list[Neighbo
     return choose_neighbors(model, views, context.settings["depth_photos"])
 
 
-def _given_box(context: StageContext) -> Box | None:
+def box_words(asked: object) -> str:
+    """How the report calls what was asked for as a box."""
+    return {"auto": "automatic", "off": "everything"}.get(str(asked), "given")
+
+
+def given_box(context: StageContext) -> Box | None:
     """The box that was asked for by its corners."""
     asked = context.settings["box"]
     if isinstance(asked, str):

@@ -33,7 +33,6 @@ SCAN_FILE = "scan.json"
 _DEFAULT_NAME, _DEFAULT_FORMAT = "model", "glb"
 
 #: What of a splat scan can be asked for, and which options only one of the modes has.
-_SPLAT_FORMATS = ("ply", "compressed.ply", "spz", "sog", "splat")
 _SPLAT_UNTIL = (None, Until.CAMERAS)
 _OF_SPLATS = ("splats", "minutes")
 _OF_MESHES = (
@@ -177,7 +176,7 @@ def locate(options: ScanOptions) -> tuple[Workspace, Target]:
             )
         if name not in FORMATS and options.mode is not Mode.SPLAT:
             raise InputError(f"The format {name} is for splats; add --mode splat.")
-    default = _SPLAT_FORMATS[0] if options.mode is Mode.SPLAT else _DEFAULT_FORMAT
+    default = splat.OF_SPLATS[0] if options.mode is Mode.SPLAT else _DEFAULT_FORMAT
     unique = tuple(dict.fromkeys(formats or [default]))
     target = Target(
         output.parent if output is not None else None,
@@ -195,30 +194,30 @@ def _check_mode(options: ScanOptions) -> None:
         if getattr(options, name) != ScanOptions.model_fields[name].default:
             flag = "--" + name.replace("_", "-")
             raise InputError(f"{flag} is for lidar scans; add --mode lidar, or leave it away.")
-    for name in _OF_MESHES if splats else _OF_SPLATS:
+    meshed = splats and bool(_mesh_formats(options))
+    for name in (("refine",) if meshed else _OF_MESHES) if splats else _OF_SPLATS:
         if getattr(options, name) != ScanOptions.model_fields[name].default:
             flag = "--" + name.replace("_", "-")
+            if not splats:
+                raise InputError(f"{flag} is for splats; add --mode splat, or leave it away.")
             raise InputError(
-                f"{flag} is for textured models; splats have no such thing."
-                if splats
-                else f"{flag} is for splats; add --mode splat, or leave it away."
+                f"{flag} is for models of the photo mode; leave it away."
+                if meshed
+                else f"{flag} is for textured models; splats have no such thing. Name the output "
+                "like garden.glb for a model made of them."
             )
-    if splats:
-        _check_splats(options)
+    if splats and not meshed and options.until not in _SPLAT_UNTIL:
+        raise InputError(f"A splat scan has no part {options.until}; use --until cameras.")
+    if meshed and options.until is Until.DENSE:
+        raise InputError("A splat scan has no part dense; use --until surface.")
 
 
-def _check_splats(options: ScanOptions) -> None:
+def _mesh_formats(options: ScanOptions) -> list[str]:
+    """The formats asked for that hold no splats, in a splat scan."""
     formats = [*options.format]
     if options.output is not None and options.output.suffix:
         formats.append(format_of(options.output))
-    other = [name for name in formats if name not in _SPLAT_FORMATS]
-    if other:
-        raise InputError(
-            f"Splats can't be written as {other[0]}; name the output like garden.spz, or leave "
-            "--mode splat away for a textured model."
-        )
-    if options.until not in _SPLAT_UNTIL:
-        raise InputError(f"A splat scan has no part {options.until}; use --until cameras.")
+    return [name for name in formats if name not in splat.OF_SPLATS]
 
 
 def _pipeline(options: ScanOptions, paths: Sequence[Path]) -> Pipeline:
@@ -347,6 +346,7 @@ def _settings(options: ScanOptions, target: Target) -> Settings:
         "mask_model": _mask_model(options),
         "name": target.name,
         "formats": list(target.formats),
+        "splat_mesh": any(name not in splat.OF_SPLATS for name in target.formats),
         "until": options.until,
         "device": choose_device(options.device).value,
     }

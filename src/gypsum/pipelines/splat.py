@@ -1,20 +1,22 @@
-"""The Splat Scan: overlapping photos to a radiance field of 3D Gaussians.
+"""The Splat Scan: overlapping photos to a radiance field of 3D Gaussians, and to a mesh of that.
 
 It begins as the Photo Scan does, with the same stages: both modes share what a workspace holds of
-photos, cameras and undistorted photos.
+photos, cameras and undistorted photos. Where a mesh is wanted it also ends as that does.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 from itertools import takewhile
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from gypsum.options import Settings
-from gypsum.pipelines.photo import PHOTO_SCAN, posed_views
-from gypsum.scene import SparseModel
+from gypsum.pipelines.photo import PHOTO_SCAN, box_words, given_box, posed_views
+from gypsum.scene import PointCloud, SparseModel
 from gypsum.workspace import Pipeline, Stage, StageContext
 
 #: The stages of the Photo Scan with which this one begins: all that come before the depth maps.
@@ -25,6 +27,8 @@ _VIEWS = tuple(stage.name for stage in _SHARED if stage.name in ("undistort", "o
 #: Bytes a photo takes in the workspace besides what it is trained on, and of each pixel of that.
 _DISK_PER_PHOTO = 12 * 2**20
 _DISK_PER_PIXEL = 4
+#: Of its depths and weights, while a mesh is made.
+_DISK_PER_DEPTH = 8
 #: The splats' file, pictures, and the state that an interrupted training goes on from.
 _DISK_PER_SPLAT = 1200
 _DISK_FOR_RESULTS = 100 * 2**20
@@ -36,6 +40,14 @@ _MEMORY_PER_SPLAT = 2500
 _MEMORY_PER_PIXEL = 150
 
 _FILE = "splats.ply"
+
+OF_SPLATS = ("ply", "compressed.ply", "spz", "sog", "splat")
+"""Formats of a splat scan that hold splats; all others hold a mesh of them."""
+
+#: Bytes that a mesh needs besides, and the share of the memory that its field may take.
+_DISK_FOR_MESH = 300 * 2**20
+_MEMORY_FOR_MESH = 900 * 2**20
+_VOLUME_SHARE = 0.4
 
 #: Steps that no one waits for.
 _ENDLESS = 10**9
@@ -92,6 +104,9 @@ def export_splats(context: StageContext) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     files = []
     for number, name in enumerate(context.settings["formats"]):
+        if name not in OF_SPLATS:
+            files += _export_mesh(context, folder, name)
+            continue
         path = folder / f"{context.settings['name']}{SPLAT_FORMATS[name].suffix}"
         context.progress(number / len(context.settings["formats"]), f"writing {path.name}")
         if name == "ply":
@@ -103,7 +118,65 @@ def export_splats(context: StageContext) -> None:
     context.facts["files"] = files
 
 
-def draw_splats(context: StageContext) -> None:
+def _export_mesh(context: StageContext, folder: Path, name: str) -> list[dict[str, Any]]:
+    """The textured mesh in one format."""
+    from gypsum.formats import FORMATS, write_model
+    from gypsum.formats.textured import read_textured
+
+    path = folder / f"{context.settings['name']}{FORMATS[name].suffix}"
+    written = write_model(path, read_textured(context.inputs["texture"]), name)
+    size = sum(file.stat().st_size for file in written)
+    return [{"name": f"models/{path.name}", "format": name, "bytes": size}]
+
+
+def build_surface(context: StageContext) -> None:
+    """The surface that the splats show to the photos' places."""
+    from gypsum.formats import read_splats
+    from gypsum.formats.ply import write_mesh
+    from gypsum.pipelines.splat_surface import surface_of_splats
+    from gypsum.splats.fit import spread
+
+    views, asked = posed_views(context), context.settings["box"]
+    found = surface_of_splats(
+        read_splats(context.inputs["splats"] / _FILE),
+        [view.limited(context.settings["splat_side"]) for view in views],
+        context.folder / "depths",
+        extent=spread(views),
+        box=given_box(context),
+        everything=asked == "off",
+        watertight=context.settings["watertight"],
+        threads=context.threads,
+        memory=int(_VOLUME_SHARE * context.memory),
+        progress=context.progress,
+    )
+    write_mesh(context.folder / "mesh.ply", found.mesh)
+    low, high = found.box.bounds
+    context.facts["box"] = {"how": box_words(asked), "low": low.tolist(), "high": high.tolist()}
+    context.facts["faces"] = len(found.mesh.faces)
+
+
+def draw_pictures(context: StageContext) -> None:
+    """Pictures of the splats, and of the mesh where there is one."""
+    if "texture" in context.inputs:
+        from gypsum.formats.textured import read_textured
+        from gypsum.report import write_previews
+
+        sparse = SparseModel.read(context.inputs["cameras"] / "sparse")
+        points = sparse.points.astype(np.float32)
+        drawn = write_previews(
+            context.folder / "previews",
+            read_textured(context.inputs["texture"]),
+            PointCloud(points, np.zeros_like(points), sparse.colors),
+            sparse,
+            posed_views(context),
+            threads=context.threads,
+            progress=lambda done, doing="": context.progress(done / 2, doing),
+        )
+        context.facts["agreement_db"] = drawn.agreement_db
+    _draw_splats(context)
+
+
+def _draw_splats(context: StageContext) -> None:
     """Pictures of the splats from between the photos, and beside photos."""
     from gypsum.formats.atomic import atomic_write
     from gypsum.formats.ply import read_splats
@@ -142,20 +215,28 @@ def disk_needed(photos: int, settings: Settings) -> int:
     """Bytes that a scan's workspace may take."""
     pixels = settings["splat_side"] ** 2 * 3 // 4
     per_photo = _DISK_PER_PHOTO + pixels * _DISK_PER_PIXEL
-    return int(_DISK_FOR_RESULTS + photos * per_photo + settings["splats"] * _DISK_PER_SPLAT)
+    mesh = 0
+    if settings["splat_mesh"]:
+        mesh = _DISK_FOR_MESH + photos * pixels * _DISK_PER_DEPTH
+    return int(_DISK_FOR_RESULTS + mesh + photos * per_photo + settings["splats"] * _DISK_PER_SPLAT)
 
 
 def memory_needed(settings: Settings) -> int:
     """Bytes without which a scan does not get through."""
     pixels = settings["splat_side"] ** 2 * 3 // 4
-    return int(_MEMORY_BASE + settings["splats"] * _MEMORY_PER_SPLAT + pixels * _MEMORY_PER_PIXEL)
+    mesh = _MEMORY_FOR_MESH if settings["splat_mesh"] else 0
+    splats = settings["splats"] * _MEMORY_PER_SPLAT
+    return int(max(_MEMORY_BASE + splats + pixels * _MEMORY_PER_PIXEL, mesh))
 
 
-def _report() -> Stage:
-    report = next(stage for stage in PHOTO_SCAN.stages if stage.name == "report")
-    return replace(
-        report, needs=(*(stage.name for stage in _SHARED), "splats", "export", "previews")
-    )
+def _as_in_photos(name: str, needs: tuple[str, ...], when: str = "") -> Stage:
+    """A stage of the Photo Scan that is given other inputs."""
+    stage = next(stage for stage in PHOTO_SCAN.stages if stage.name == name)
+    return replace(stage, needs=needs, when=when)
+
+
+_MESH = ("surface", "simplify", "texture")
+_EVERYTHING = (*(stage.name for stage in _SHARED), "splats", *_MESH, "export", "previews")
 
 
 _HERE = "gypsum.pipelines.splat"
@@ -175,11 +256,23 @@ SPLAT_SCAN = Pipeline(
             cost=600,
         ),
         Stage(
+            "surface",
+            "Laying a surface through the splats",
+            f"{_HERE}:build_surface",
+            "surface",
+            needs=(*_VIEWS, "splats"),
+            settings=("splat_side", "watertight", "box"),
+            cost=60,
+            when="splat_mesh",
+        ),
+        _as_in_photos("simplify", ("surface",), "splat_mesh"),
+        _as_in_photos("texture", (*_VIEWS, "surface", "simplify"), "splat_mesh"),
+        Stage(
             "export",
             "Writing the splats",
             f"{_HERE}:export_splats",
             "files",
-            needs=("splats",),
+            needs=("splats", "texture"),
             settings=("name", "formats"),
             publishes=("models",),
             cost=1,
@@ -187,12 +280,12 @@ SPLAT_SCAN = Pipeline(
         Stage(
             "previews",
             "Drawing pictures of the splats",
-            f"{_HERE}:draw_splats",
+            f"{_HERE}:draw_pictures",
             "files",
-            needs=(*_VIEWS, "splats"),
+            needs=("cameras", *_VIEWS, "splats", "texture"),
             publishes=("previews",),
             cost=10,
         ),
-        _report(),
+        _as_in_photos("report", _EVERYTHING),
     ),
 )

@@ -24,7 +24,7 @@ Float64 = NDArray[np.float64]
 
 #: The share of the light that a surface stops.
 STOPPED = 0.2
-#: Pixels that let more through, or whose surface is seen more obliquely than this cosine, show none.
+#: Pixels that let more through, or see the surface more obliquely than this cosine, show none.
 OPAQUE, GRAZING = 0.7, 0.2
 #: Views with which each is compared: those nearest to it.
 NEIGHBOURS = 8
