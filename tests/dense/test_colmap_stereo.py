@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -70,6 +71,27 @@ def test_colmaps_maps_are_fused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert len(cloud) > 0.5 * 200 * 150
     assert cloud.views is not None
     assert 4 not in cloud.views.photos
+
+
+def test_maps_and_options_are_those_of_the_real_pycolmap(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    ours = {"depth": rng.random((3, 5), np.float32), "normal": rng.random((3, 5, 3), np.float32)}
+    for what, values in ours.items():
+        write_map(tmp_path / f"{what}.bin", values)
+    # pycolmap may end the process and must come after Pillow: it runs in one of its own.
+    script = """
+import sys, numpy, PIL.Image, pycolmap
+from gypsum.dense import colmap_stereo
+options = pycolmap.PatchMatchOptions(max_image_size=640, **colmap_stereo._OPTIONS)
+assert options.filter and options.geom_consistency and options.max_image_size == 640
+for what, kind in (("depth", pycolmap.DepthMap), ("normal", pycolmap.NormalMap)):
+    array = kind()
+    array.read(f"{sys.argv[1]}/{what}.bin")
+    array.write(f"{sys.argv[1]}/{what}.colmap.bin")
+"""
+    subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True, timeout=120)
+    for what, values in ours.items():
+        np.testing.assert_array_equal(read_map(tmp_path / f"{what}.colmap.bin"), values)
 
 
 def test_a_build_without_cuda_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """Which device makes the depth maps, as far as it can be told without a card."""
 
 import ctypes
+from pathlib import Path
 
 import pytest
 
@@ -58,6 +59,21 @@ def test_without_the_package_cuda_says_what_to_install(machine: pytest.MonkeyPat
     assert devices.choose_device(Device.AUTO) is Device.CPU
     with pytest.raises(ResourceError, match="pycolmap-cuda12 is not installed"):
         devices.choose_device(Device.CUDA)
+
+
+def test_the_package_is_told_by_its_distribution(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The module is called pycolmap in both; only the distributions' names differ."""
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: Driver(1))
+    for name, device in (("pycolmap", Device.CPU), ("pycolmap_cuda12", Device.CUDA)):
+        folder = tmp_path / name
+        (folder / f"{name}-4.2.1.dist-info").mkdir(parents=True)
+        metadata = f"Metadata-Version: 2.1\nName: {name.replace('_', '-')}\nVersion: 4.2.1\n"
+        (folder / f"{name}-4.2.1.dist-info" / "METADATA").write_text(metadata)
+        with monkeypatch.context() as patch:
+            patch.setattr("sys.path", [str(folder)])
+            assert devices.choose_device(Device.AUTO) is device
 
 
 def test_this_machine_is_asked_without_fail() -> None:

@@ -23,6 +23,8 @@ from gypsum.scene import Progress, View, no_progress
 
 #: COLMAP's two rounds, by the names of their files: photos alone, then with the neighbours' depths.
 _ROUNDS = ("photometric", "geometric")
+#: COLMAP's own filters are wanted, and of its cache (in GiB, 32 otherwise) no more than a scan takes.
+_OPTIONS = {"geom_consistency": True, "filter": True, "cache_size": 4.0}
 #: Seconds between two looks at how many maps are there.
 _PAUSE = 1.0
 
@@ -56,9 +58,7 @@ def estimate_depth_maps_cuda(
     for name in matched:
         for what in ("depth_maps", "normal_maps", "consistency_graphs"):
             (folder / "stereo" / what / name).parent.mkdir(parents=True, exist_ok=True)
-    options = pycolmap.PatchMatchOptions(
-        max_image_size=long_side, geom_consistency=True, filter=True
-    )
+    options = pycolmap.PatchMatchOptions(max_image_size=long_side, **_OPTIONS)
     _watched(
         lambda: pycolmap.patch_match_stereo(str(folder), "COLMAP", options=options),
         lambda: progress(*_progress(folder, list(matched))),
