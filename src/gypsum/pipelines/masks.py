@@ -120,6 +120,7 @@ def agree_on_object(context: StageContext) -> None:
         read_views(context.inputs["undistort"]),
         context.folder / "singles",
         context.folder / "masks",
+        points=SparseModel.read(context.inputs["undistort"] / "sparse").points,
         given=frozenset(singles["given"]),
         threads=context.threads,
         progress=context.progress,
@@ -186,6 +187,7 @@ OBJECT = Stage(
     "dense",
     needs=("photos", "masks", "cameras", "undistort"),
     cost=25,
+    version=2,
     when="mask",
 )
 GROUND = Stage(
