@@ -2,6 +2,7 @@
 #include "splats/splats.hpp"
 
 #include "splats/project_body.hpp"
+#include "splats/plane_body.hpp"
 #include "splats/raster_body.hpp"
 #include "splats/depth_body.hpp"
 #include "splats/loss_body.hpp"
@@ -10,6 +11,6 @@
 namespace gypsum::splats::GYPSUM_VARIANT {
 
 extern const Kernels kernels{project, project_backward, rasterize, rasterize_backward, compare,
-                             adam};
+                             adam, planes, planes_backward, agree};
 
 }  // namespace gypsum::splats::GYPSUM_VARIANT

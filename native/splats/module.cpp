@@ -84,10 +84,6 @@ class Rasterizer {
     require(rows.shape(0) == count_ && derivatives.shape(0) == count_ &&
                 errors.shape(0) == count_ && seen.shape(0) == count_,
             "as many rows as were drawn");
-    const auto fits = [this](const auto& planes, int first) {
-      return int(planes.shape(first)) == camera_.height &&
-             int(planes.shape(first + 1)) == camera_.width;
-    };
     require(fits(color, 1) && fits(derivative, 1) && fits(error, 0), "the size of what was drawn");
     nb::gil_scoped_release release;
     pulls_.resize(bins_.list.size());
@@ -99,7 +95,44 @@ class Rasterizer {
                               threads_, derivatives.data(), errors.data(), seen.data());
   }
 
+  void draw_planes(const Rows& rows, const MutablePlanes& planes, const MutableMap& transmittance) {
+    require(rows.shape(0) == count_, "as many rows as were drawn");
+    require(fits(planes, 1) && fits(transmittance, 0), "the size of what was drawn");
+    nb::gil_scoped_release release;
+    constexpr float nothing[3] = {};
+    kernels_.planes(rows.data(), camera_, limits_, threads_, bins_);
+    kernels_.rasterize(bins_, nothing, limits_, threads_,
+                       {camera_.width, camera_.height, planes.data(), transmittance.data()});
+  }
+
+  double pull_planes(const Rows& rows, const Planes& planes, const Map& transmittance, float weight,
+                     const MutableRows& derivatives) {
+    require(rows.shape(0) == count_ && derivatives.shape(0) == count_,
+            "as many rows as were drawn");
+    require(fits(planes, 1) && fits(transmittance, 0), "the size of what was drawn");
+    nb::gil_scoped_release release;
+    const std::size_t pixels = std::size_t(camera_.width) * camera_.height;
+    pulls_.resize(bins_.list.size());
+    scratch_.resize(6 * pixels);
+    float* by_planes = scratch_.data();
+    const double disagreement = kernels_.agree(camera_, planes.data(), transmittance.data(), weight,
+                                               threads_, by_planes + 3 * pixels, by_planes);
+    const Picture drawn{camera_.width, camera_.height, const_cast<float*>(planes.data()), nullptr};
+    // Any numbers do for errors: their shares are not used.
+    kernels_.rasterize_backward(bins_, limits_, threads_, drawn, by_planes, transmittance.data(),
+                                pulls_.data());
+    kernels_.planes_backward(rows.data(), camera_, limits_, bins_, pulls_.data(), threads_,
+                             derivatives.data());
+    return disagreement;
+  }
+
  private:
+  // Whether the last two sides of an array, from `first` on, are the picture's.
+  bool fits(const auto& planes, int first) const {
+    return int(planes.shape(first)) == camera_.height &&
+           int(planes.shape(first + 1)) == camera_.width;
+  }
+
   Limits limits_;
   int threads_;
   const Kernels& kernels_;
@@ -109,6 +142,7 @@ class Rasterizer {
   std::vector<Splat> projected_;
   std::vector<float> depths_;
   std::vector<Pull> pulls_;
+  std::vector<float> scratch_;
   Bins bins_;
 };
 
@@ -184,7 +218,12 @@ NB_MODULE(_splats, m) {
            "Draws the Gaussians; gives how many pairs of a Gaussian and a tile there were.")
       .def("pull", &Rasterizer::pull, "rows"_a, "color"_a, "derivative"_a, "error"_a,
            "derivatives"_a, "errors"_a, "seen"_a,
-           "Derivatives by the rows of what was drawn last; adds each one's share of `error`.");
+           "Derivatives by the rows of what was drawn last; adds each one's share of `error`.")
+      .def("draw_planes", &Rasterizer::draw_planes, "rows"_a, "planes"_a, "transmittance"_a,
+           "Draws the planes m . X = 1 (camera frame) that Gaussians lie in, of what was drawn last.")
+      .def("pull_planes", &Rasterizer::pull_planes, "rows"_a, "planes"_a, "transmittance"_a,
+           "weight"_a, "derivatives"_a,
+           "How much planes and depths disagree; adds the derivatives of `weight` times it.");
   nb::class_<Comparer>(m, "Comparer")
       .def(nb::init<float, int, bool>(), "ssim_weight"_a, "threads"_a = 0, "portable"_a = false)
       .def("compare", &Comparer::compare, "drawn"_a, "photo"_a, "mask"_a.none(), "background"_a,

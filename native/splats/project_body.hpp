@@ -263,6 +263,18 @@ void one_backward(const float* row, int degree, const Camera& camera, const Limi
     out[kMean + j] += R[j] * gp[0] + R[3 + j] * gp[1] + R[6 + j] * gp[2];
 }
 
+// The derivatives by a splat from all tiles.
+inline Pull total_pull(const Bins& bins, std::size_t k, const Pull* pulls) {
+  float total[kPull] = {};
+  for (std::uint32_t i = bins.firsts[k]; i < bins.firsts[k + 1]; ++i) {
+    const float* part = reinterpret_cast<const float*>(pulls + bins.slots[i]);
+    for (int j = 0; j < kPull; ++j) total[j] += part[j];
+  }
+  Pull pull;
+  std::memcpy(&pull, total, sizeof pull);
+  return pull;
+}
+
 void project_backward(const float* rows, std::size_t count, int degree, const Camera& camera,
                       const Limits& limits, const Bins& bins, const Pull* pulls, int threads,
                       float* derivatives, float* errors, std::uint8_t* seen) {
@@ -270,13 +282,7 @@ void project_backward(const float* rows, std::size_t count, int degree, const Ca
 #pragma omp parallel for schedule(static) num_threads(threads)
   for (std::int64_t k = 0; k < std::int64_t(bins.splats.size()); ++k) {
     const Splat& splat = bins.splats[k];
-    float total[kPull] = {};
-    for (std::uint32_t i = bins.firsts[k]; i < bins.firsts[k + 1]; ++i) {
-      const float* part = reinterpret_cast<const float*>(pulls + bins.slots[i]);
-      for (int j = 0; j < kPull; ++j) total[j] += part[j];
-    }
-    Pull pull;
-    std::memcpy(&pull, total, sizeof pull);
+    const Pull pull = total_pull(bins, k, pulls);
     float* out = derivatives + std::size_t(splat.gaussian) * kRow;
     std::memset(out, 0, sizeof(float) * kRow);
     one_backward(rows + std::size_t(splat.gaussian) * kRow, degree, camera, limits, splat, pull,

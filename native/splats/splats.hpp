@@ -118,6 +118,13 @@ struct Kernels {
                   float* derivative, float* error);
   void (*adam)(const AdamStep&, const float* derivatives, const std::uint8_t* seen,
                std::size_t count, int threads, float* rows, float* first, float* second);
+  // Splats whose colours are the planes that the Gaussians lie in; the way back; how well the
+  // planes in a picture agree with their depths (plane_body.hpp).
+  void (*planes)(const float* rows, const Camera&, const Limits&, int threads, Bins&);
+  void (*planes_backward)(const float* rows, const Camera&, const Limits&, const Bins&,
+                          const Pull* pulls, int threads, float* derivatives);
+  double (*agree)(const Camera&, const float* drawn, const float* transmittance, float weight,
+                  int threads, float* scratch, float* derivative);
 };
 
 namespace portable {

@@ -40,6 +40,15 @@ class Rasterizer:
         errors: Float32,
         seen: UInt8,
     ) -> None: ...
+    def draw_planes(self, rows: Float32, planes: Float32, transmittance: Float32) -> None: ...
+    def pull_planes(
+        self,
+        rows: Float32,
+        planes: Float32,
+        transmittance: Float32,
+        weight: float,
+        derivatives: Float32,
+    ) -> float: ...
 
 class Comparer:
     def __init__(self, ssim_weight: float, threads: int = 0, portable: bool = False) -> None: ...

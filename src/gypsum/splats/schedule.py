@@ -19,6 +19,9 @@ _GROWTH = (0.0, 0.35)
 #: From here on Gaussians are neither split nor moved to other places: they only settle.
 _SETTLED = 0.85
 
+#: From here on Gaussians of a surface are flattened, and from there on they have to lie along it.
+_FLAT, _ALONG = 0.3, 0.5
+
 #: Rates of learning. Those of the means, by the scene's size, and of the scales are higher than in
 #: Kerbl et al. 2023: there are fewer steps in which to get there.
 _MEAN_RATES = (1.2e-3, 1.2e-5)
@@ -44,6 +47,10 @@ class Moment:
     rates: NDArray[np.float32]
     """(59,) of learning, for each number of a Gaussian."""
     exposure_rate: float
+    flat: bool
+    """Whether Gaussians that are to make a surface are flattened."""
+    along: bool
+    """Whether they have to lie along what their depths show."""
 
 
 def at(done: float, extent: float, degree: int = 3) -> Moment:
@@ -67,6 +74,8 @@ def at(done: float, extent: float, degree: int = 3) -> Moment:
         moving=done < _SETTLED,
         rates=rates,
         exposure_rate=_EXPOSURE_RATE * fallen,
+        flat=done >= _FLAT,
+        along=done >= _ALONG,
     )
 
 

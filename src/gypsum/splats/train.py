@@ -24,6 +24,10 @@ _SSIM = 0.2
 #: no photo needs fades and shrinks.
 _OPACITY_WEIGHT = 0.01
 _SCALE_WEIGHT = 0.01
+#: Of a surface: weights of the mean of the Gaussians' smallest sizes (Chen et al. 2024, PGSR), and of
+#: how much depths and normals disagree (Huang et al. 2024, 2DGS).
+_FLAT_WEIGHT = 1.0
+_ALONG_WEIGHT = 0.05
 #: Until the last part of the training Gaussians end where they would cover less than this, and a
 #: pixel is finished when less shows through: what lies beyond costs a quarter of the time.
 _ROUGH_ALPHA, _ROUGH_TRANSMITTANCE = 1 / 128, 1e-3
@@ -49,6 +53,8 @@ class TrainOptions:
     """Of the spherical harmonics, 0 to 3."""
     seed: int = 0
     threads: int = 0
+    surface: bool = False
+    """Flat Gaussians that lie along surfaces, for a mesh: they look a little worse."""
 
 
 @dataclass
@@ -159,10 +165,14 @@ class Trainer:
         seen = np.empty(len(state.rows), np.uint8)
         # Errors count by the share of the picture, whatever its size.
         error *= np.float32(1 / error.size)
-        rasterizer.pull(
-            state.rows, canvas.color, derivative, error, by_rows, state.scores, seen
-        )
-        self._regularise(by_rows)
+        rasterizer.pull(state.rows, canvas.color, derivative, error, by_rows, state.scores, seen)
+        self._regularise(by_rows, moment)
+        if self.options.surface and moment.along:
+            planes = Canvas.of(view.width, view.height)
+            rasterizer.draw_planes(state.rows, planes.color, planes.transmittance)
+            rasterizer.pull_planes(
+                state.rows, planes.color, planes.transmittance, _ALONG_WEIGHT, by_rows
+            )
         columns = 11 + 3 * (moment.degree + 1) ** 2
         _splats.adam(
             state.rows, state.first, state.second, by_rows, seen, moment.rates, columns,
@@ -173,13 +183,16 @@ class Trainer:
             if not state.queue:
                 state.exposures.center()
 
-    def _regularise(self, derivatives: Float32) -> None:
-        """Add the derivatives of the weights of opacity and size."""
+    def _regularise(self, derivatives: Float32, moment: schedule.Moment) -> None:
+        """Add the derivatives of the weights of opacity and size, and of thickness."""
         rows, count = self.state.rows, len(self.state.rows)
         opacity = 1 / (1 + np.exp(-rows[:, 10]))
         derivatives[:, 10] += _OPACITY_WEIGHT / count * opacity * (1 - opacity)
         sizes = np.exp(rows[:, 3:6]) / self._extent
         derivatives[:, 3:6] += _SCALE_WEIGHT / (3 * count) * sizes
+        if self.options.surface and moment.flat:
+            each, thinnest = np.arange(count), np.argmin(sizes, axis=1)
+            derivatives[each, 3 + thinnest] += _FLAT_WEIGHT / count * sizes[each, thinnest]
 
     def _renew(self, moment: schedule.Moment) -> None:
         """Move what does no work to where the error is, and add to it."""
