@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gypsum.formats import Asset, Model, read_asset, write_model
 from gypsum.formats.corners import y_up
@@ -42,8 +41,6 @@ class Shown:
     """Of what there is to see, Y up."""
     radius: float
     """Of a sphere around it that holds nearly all."""
-    metres: bool
-    """Whether lengths are told in metres."""
     warnings: tuple[str, ...]
 
     def facts(self) -> dict[str, Any]:
@@ -51,16 +48,13 @@ class Shown:
         return asdict(self)
 
 
-def prepare(
-    path: Path, folder: Path, *, up_axis: str | None = None, metres: bool = False
-) -> tuple[Shown, Path]:
+def prepare(path: Path, folder: Path, *, up_axis: str | None = None) -> tuple[Shown, Path]:
     """Read a model and leave in ``folder`` what the page loads.
 
     Args:
         path: a file of any format that is read.
         folder: an empty one.
         up_axis: which axis is up, for files that don't say it.
-        metres: whether the file's unit is known to be a metre.
 
     Returns:
         What the page is told, and the file that it loads.
@@ -69,7 +63,7 @@ def prepare(
     asset = read_asset(path, up_axis=up_axis, warn=warnings.append)
     kind, text, file = _write(asset, folder, warnings.append)
     center, radius = _bounds(asset)
-    shown = Shown(path.name, kind, text, file.name, center, radius, metres, tuple(warnings))
+    shown = Shown(path.name, kind, text, file.name, center, radius, tuple(warnings))
     return shown, file
 
 

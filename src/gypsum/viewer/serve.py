@@ -1,8 +1,8 @@
 """A server for one page and one model, on this machine alone.
 
-It listens on the loopback interface; what is asked for must begin with a word that only the address
-knows that was printed or opened, so that neither other people's programs on the machine nor pages of
-the web get at the model.
+It listens on the loopback interface, and a request has to begin with a word that only the address
+has that was printed: neither other people's programs on the machine nor pages of the web get at the
+model.
 """
 
 from __future__ import annotations

@@ -190,13 +190,7 @@ function mark() {
   ruler.visible = ends.length === 2;
   if (ruler.visible) ruler.geometry.setFromPoints(ends);
   $("label").hidden = !ruler.visible;
-  if (ruler.visible) $("label").textContent = length(ends[0].distanceTo(ends[1]));
-}
-
-function length(value) {
-  if (!facts.metres) return value.toPrecision(4);
-  if (value >= 1) return `${value.toFixed(3)} m`;
-  return value >= 0.01 ? `${(value * 100).toFixed(1)} cm` : `${(value * 1000).toFixed(2)} mm`;
+  if (ruler.visible) $("label").textContent = ends[0].distanceTo(ends[1]).toPrecision(4);
 }
 
 /** Marks keep their size on the screen; the number stays by the middle of the line. */
@@ -294,7 +288,8 @@ function draw(now) {
   renderer.render(scene, camera);
   counted++;
   if (now - since > 1000) {
-    $("speed").textContent = `${Math.round((counted * 1000) / (now - since))} fps`;
+    const speed = (counted * 1000) / (now - since);
+    $("speed").textContent = `${speed.toFixed(speed < 10 ? 1 : 0)} fps`;
     [counted, since] = [0, now];
   }
 }
