@@ -16,13 +16,16 @@ from gypsum.sample import make_sample
 #: Photos that each mistake needs to show; few, as rendering them takes the time of these tests.
 PHOTOS = {
     None: 20, Fault.BLURRED: 6, Fault.DARK: 6, Fault.BURNT: 6, Fault.FEW: 8, Fault.ONE_SIDED: 10,
-    Fault.MOVED: 22, Fault.PLAIN: 14, Fault.MIRROR: 16, Fault.DUPLICATES: 20, Fault.SMALL: 6,
+    Fault.MOVED: 22, Fault.MOVING: 22, Fault.UNFOCUSED: 6, Fault.PLAIN: 14, Fault.MIRROR: 16,
+    Fault.DUPLICATES: 20, Fault.SMALL: 6,
 }  # fmt: skip
 
 #: What else is true of a capture with a mistake.
 ALSO = {
     Fault.BLURRED: {"few", "one-sided", "unlinked"},
     Fault.DARK: {"few", "one-sided", "unlinked"},
+    Fault.UNFOCUSED: {"few", "one-sided", "unlinked"},
+    Fault.MOVING: {"few", "one-sided"},
     Fault.BURNT: {"few", "one-sided", "unlinked"},
     Fault.SMALL: {"few", "one-sided", "unlinked"},
     Fault.FEW: {"one-sided", "unlinked"},

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gypsum.checks.around import find_directions
 from gypsum.checks.judge import Finding, Severity, judge, photo_findings
-from gypsum.checks.motion import find_moved, same_places, steadiness, turntable_share
+from gypsum.checks.motion import find_moved, find_moving, same_places, steadiness, turntable_share
 from gypsum.checks.pictures import PictureMeasures
 from gypsum.sample import look_at
 from gypsum.scene.capture import Capture, PhotoFile, SkippedPhoto
@@ -19,7 +19,7 @@ from gypsum.scene.preview import PairPreview, Preview
 
 Float64 = NDArray[np.float64]
 WIDTH, HEIGHT, FOCAL = 800, 600, 700.0
-GOOD = PictureMeasures(blur=0.5, brightness=0.8, burnt=0.05, plain=0.0)
+GOOD = PictureMeasures(blur=0.5, defocus=0.0, brightness=0.8, burnt=0.05, plain=0.0)
 
 
 def photo(number: int, width: int = WIDTH, height: int = HEIGHT) -> PhotoFile:
@@ -153,6 +153,50 @@ def test_markings_that_repeat_are_no_motion() -> None:
     assert "moved" not in found(repeats)
 
 
+def with_walker(preview: Preview, photos: range, count: int = 40) -> Preview:
+    """A small thing that crosses the picture while ``photos`` are taken."""
+    shape = np.random.default_rng(5).uniform(-25, 25, (count, 2))
+    way = [np.array([60 + 30 * step, 70 + 4 * step**1.2]) for step in range(len(preview.points))]
+    points = tuple(
+        np.concatenate([xy, shape + place]).astype(np.float32)
+        for xy, place in zip(preview.points, way, strict=True)
+    )
+    extra = np.arange(400, 400 + count, dtype=np.uint32)
+    pairs = []
+    for pair in preview.pairs:
+        if pair.first in photos and pair.second in photos:
+            matches = np.concatenate([pair.matches, np.column_stack([extra, extra])])
+            motion = np.concatenate([pair.motion, np.full(count, 2, np.uint8)])
+            pair = PairPreview(
+                pair.first, pair.second, matches, motion, pair.rotation, pair.translation
+            )
+        pairs.append(pair)
+    return Preview(points, preview.focal_px, tuple(pairs), preview.rotations, preview.group)
+
+
+def test_who_walks_through_is_told_from_what_was_pushed_once() -> None:
+    assert not find_moving(seen(ring(20))).pairs
+    assert not find_moving(seen(ring(20), moved_from=9)).pairs
+    walked = with_walker(seen(ring(20)), range(4, 11))
+    moving = find_moving(walked)
+    assert moving.photos == tuple(range(4, 11))
+    assert moving.size == pytest.approx(40 / 440)
+    finding = found(walked)["moving"]
+    assert finding.severity is Severity.WARNING
+    assert finding.photos == tuple(f"{n:02d}.jpg" for n in range(4, 11))
+    restless = with_walker(seen(ring(20)), range(20), 200)
+    assert found(restless)["moving"].severity is Severity.PROBLEM
+    assert "moved" not in found(restless)
+
+
+def test_focus_behind_matters_when_many_photos_have_it() -> None:
+    photos = [photo(n) for n in range(12)]
+    behind = PictureMeasures(blur=1.0, defocus=2.5, brightness=0.8, burnt=0.0, plain=0.0)
+    assert photo_findings(photos, [behind] * 3 + [GOOD] * 9) == []
+    (many,) = photo_findings(photos, [behind] * 6 + [GOOD] * 6)
+    assert (many.code, many.severity) == ("unfocused", Severity.PROBLEM)
+
+
 def test_photos_of_the_same_place_are_named() -> None:
     cameras = [camera for camera in ring(12) for _ in range(2)]
     preview = seen(cameras)
@@ -199,9 +243,9 @@ def test_photos_without_overlap_are_a_problem() -> None:
 @pytest.mark.parametrize(
     ("code", "measures"),
     [
-        ("blurred", PictureMeasures(2.5, 0.8, 0.0, 0.0)),
-        ("dark", PictureMeasures(0.5, 0.1, 0.0, 0.0)),
-        ("burnt", PictureMeasures(0.5, 1.0, 0.8, 0.0)),
+        ("blurred", PictureMeasures(2.5, 0.0, 0.8, 0.0, 0.0)),
+        ("dark", PictureMeasures(0.5, 0.0, 0.1, 0.0, 0.0)),
+        ("burnt", PictureMeasures(0.5, 0.0, 1.0, 0.8, 0.0)),
     ],
 )
 def test_a_fault_of_few_photos_warns_and_of_many_is_a_problem(
@@ -221,5 +265,5 @@ def test_small_photos_warn() -> None:
 
 
 def test_plain_things_are_named() -> None:
-    plain = PictureMeasures(blur=0.5, brightness=0.8, burnt=0.05, plain=0.4)
+    plain = PictureMeasures(blur=0.5, defocus=0.0, brightness=0.8, burnt=0.05, plain=0.4)
     assert found(seen(ring(24)), plain)["plain"].severity is Severity.PROBLEM

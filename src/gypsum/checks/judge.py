@@ -12,7 +12,9 @@ from gypsum.checks.around import Directions, find_directions, view_angles
 from gypsum.checks.motion import (
     LEAST_PAIRS,
     Moved,
+    Moving,
     find_moved,
+    find_moving,
     same_places,
     steadiness,
     turntable_share,
@@ -24,6 +26,8 @@ from gypsum.scene.preview import Preview
 BLUR = 1.6
 """Of a photo of 1024 pixels: an edge is then four pixels wide (2.4 times as much), and all detail
 below a 250th of the picture is gone."""
+DEFOCUS = BLUR
+"""The subject is blurred by so much more than its surroundings."""
 DARK = 0.25
 """The brightest things get a twentieth of the light that the sensor holds (sRGB 0.25): the darker
 ones drown in noise."""
@@ -43,6 +47,10 @@ UNLINKED = 0.2
 MOST = 1 / 3
 """Share of photos from which on a fault of photos is one of the capture."""
 MOVED_SHARE = 0.08
+MOVING_SHARE = 0.12
+"""Of pairs of near photos: what moves all the time is seen in one of eight."""
+LARGE = 0.25
+"""Share of the matches on what moves, from which on it is no bystander."""
 CHANCE = 5.0
 """Pairs across the moment when something moved show it; five times as often as all others."""
 TURNING = 0.25
@@ -105,6 +113,7 @@ class CheckedPhoto:
     width: int
     height: int
     blur: float
+    defocus: float
     brightness: float
     burnt: float
     plain: float
@@ -131,8 +140,10 @@ class Judgement:
 
 def photo_marks(photo: PhotoFile, measures: PictureMeasures) -> tuple[str, ...]:
     """What is wrong with one photo alone."""
+    unfocused = measures.defocus > DEFOCUS
     wrong = {
-        "blurred": measures.blur > BLUR,
+        "blurred": measures.blur > BLUR and not unfocused,
+        "unfocused": unfocused,
         "dark": measures.brightness < DARK,
         "burnt": measures.burnt > BURNT,
         "small": max(photo.width, photo.height) < SMALL,
@@ -153,6 +164,7 @@ def judge(capture: Capture, measures: Sequence[PictureMeasures], preview: Previe
     directions = find_directions(photos, preview)
     same = same_places(photos, preview)
     moved = find_moved(preview)
+    moving = find_moving(preview)
     turning = turntable_share(photos, preview)
     inside, outside = steadiness(photos, preview)
     plain = float(np.median([m.plain for m in measures]))
@@ -160,7 +172,7 @@ def judge(capture: Capture, measures: Sequence[PictureMeasures], preview: Previe
     findings = [
         *_of_pictures(photos, measures),
         *_of_overlap(photos, preview, directions),
-        *_of_motion(photos, moved, turning),
+        *_of_motion(photos, moved, moving, turning),
         *_of_surface(plain, steady),
         *_of_repeats(capture, same),
     ]
@@ -169,10 +181,12 @@ def judge(capture: Capture, measures: Sequence[PictureMeasures], preview: Previe
     extra = {"same place": set(same), "no overlap": unlinked}
     if moved is not None and any(finding.code == "moved" for finding in findings):
         extra["after it moved"] = set(range(moved.photo, len(photos)))
+    if any(finding.code == "moving" for finding in findings):
+        extra["moving"] = set(moving.photos)
     return Judgement(
         _checked(photos, measures, preview, extra),
         tuple(findings),
-        tuple(_measures(photos, measures, directions, moved, turning, steady, plain)),
+        tuple(_measures(photos, measures, directions, moved, moving, turning, steady, plain)),
     )
 
 
@@ -190,6 +204,7 @@ def _checked(
             width=photo.width,
             height=photo.height,
             blur=m.blur,
+            defocus=m.defocus,
             brightness=m.brightness,
             burnt=m.burnt,
             plain=m.plain,
@@ -211,6 +226,12 @@ def _of_pictures(
             "blurred",
             "Hold the camera still, give it light, wait for the focus, and take these again.",
             "blur, pixels of 1024", BLUR, [m.blur for m in measures],
+        ),
+        "unfocused": (
+            "focused on what is beside or behind the object, which is blurred",
+            "Tap on the object to focus on it, lock the focus, and take these again.",
+            "blur of the middle less that around it, pixels of 1024", DEFOCUS,
+            [m.defocus for m in measures],
         ),
         "dark": (
             "far too dark",
@@ -234,8 +255,9 @@ def _of_pictures(
             for number, pair in enumerate(zip(photos, measures, strict=True))
             if code in photo_marks(*pair)
         ]
-        if wrong:
-            many = len(wrong) > MOST * len(photos)
+        many = len(wrong) > MOST * len(photos)
+        # In a few photos something else may be in the middle.
+        if many or (wrong and code != "unfocused"):
             severity = Severity.PROBLEM if many and code != "small" else Severity.WARNING
             yield Finding(
                 code,
@@ -292,7 +314,7 @@ def stands_free(directions: Directions) -> bool:
 
 
 def _of_motion(
-    photos: Sequence[PhotoFile], moved: Moved | None, turning: float
+    photos: Sequence[PhotoFile], moved: Moved | None, moving: Moving, turning: float
 ) -> Iterator[Finding]:
     if turning > TURNING:
         yield Finding(
@@ -302,6 +324,17 @@ def _of_motion(
             "Mask the surroundings, or use a plain backdrop: what stands still contradicts what "
             "turns.",
             "share of pairs that show it", turning, TURNING,
+        )  # fmt: skip
+    elif moving_share(moving) > MOVING_SHARE:
+        large = moving.size > LARGE
+        yield Finding(
+            "moving",
+            Severity.PROBLEM if large else Severity.WARNING,
+            "Something moves all the time: from photo to photo it goes another way than the rest.",
+            "Wait until people and animals are gone, fasten what sways, or mask it; what does not "
+            "hold still can't be measured.",
+            "share of pairs of near photos that show it", moving.share, MOVING_SHARE,
+            tuple(photos[number].name for number in moving.photos),
         )  # fmt: skip
     elif moved is not None and shown_share(moved) > MOVED_SHARE:
         yield Finding(
@@ -320,6 +353,11 @@ def shown_share(moved: Moved) -> float:
     """The share of pairs across the moment that show a motion; 0 where chance shows as much."""
     by_chance = moved.pairs < LEAST_PAIRS or moved.share < CHANCE * moved.within
     return 0.0 if by_chance else moved.share
+
+
+def moving_share(moving: Moving) -> float:
+    """The share of pairs that show a motion; 0 where so few do that it may be chance."""
+    return moving.share if len(moving.pairs) >= LEAST_PAIRS else 0.0
 
 
 def _of_surface(plain: float, steady: float) -> Iterator[Finding]:
@@ -367,6 +405,7 @@ def _measures(
     measures: Sequence[PictureMeasures],
     directions: Directions,
     moved: Moved | None,
+    moving: Moving,
     turning: float,
     steady: float,
     plain: float,
@@ -379,6 +418,8 @@ def _measures(
 
     n = len(photos)
     yield below("blurred", "blur, median", _median([m.blur for m in measures]), BLUR, "pixels")
+    defocus = _median([m.defocus for m in measures])
+    yield below("unfocused", "blur of the middle less around, median", defocus, DEFOCUS, "pixels")
     yield above("dark", "brightness, median", _median([m.brightness for m in measures]), DARK)
     yield below("burnt", "detail beside white, median", _median([m.burnt for m in measures]), BURNT)
     longest = _median([float(max(p.width, p.height)) for p in photos])
@@ -393,6 +434,7 @@ def _measures(
     yield below(
         "moved", "pairs with two motions", shown_share(moved) if moved else 0.0, MOVED_SHARE
     )
+    yield below("moving", "near pairs with a thing on its way", moving_share(moving), MOVING_SHARE)
     yield below("turntable", "pairs with a part that stands still", turning, TURNING)
     yield below("plain", "middle without detail", plain, PLAIN)
     yield above("reflective", "matching of the middle against around it", steady, STEADY)

@@ -22,6 +22,9 @@ _TOGETHER = 0.75
 _NEIGHBOURS = 6
 #: Fewer pairs may show a motion by chance.
 LEAST_PAIRS = 4
+#: A thing that never rests: so many of its points fit the camera's motion in less than half of
+#: the pairs that match them. Those of markings that repeat fit it in most.
+_RESTLESS, _SELDOM = 0.6, 0.5
 #: Two photos are of the same place when points move by less than this share of the longer side.
 _SAME_PLACE = 0.006
 #: Points that stay where they are in the picture while others move: a camera that stands still.
@@ -87,6 +90,65 @@ def _has_own_motion(preview: Preview, pair: PairPreview) -> bool:
     return True
 
 
+@dataclass(frozen=True)
+class Moving:
+    """Things that move all the time, seen in pairs of photos taken near each other."""
+
+    pairs: tuple[tuple[int, int], ...]
+    """Those that show it."""
+    share: float
+    """Of all such pairs."""
+    size: float
+    """Share of the matches that are on the thing, median of the pairs that show it."""
+
+    @property
+    def photos(self) -> tuple[int, ...]:
+        """Numbers of the photos that show it."""
+        return tuple(sorted({number for pair in self.pairs for number in pair}))
+
+
+def find_moving(preview: Preview) -> Moving:
+    """What moves from photo to photo against everything else, like a person or an animal.
+
+    Its points have a common motion of their own, and fit the camera's nowhere: what moved but
+    once, or a marking that repeats, stays with its surroundings in most other pairs.
+    """
+    steady = _steady_shares(preview)
+    shown: list[tuple[int, int]] = []
+    sizes: list[float] = []
+    looked = 0
+    for pair in preview.pairs:
+        if _turn(pair) >= _NEAR:
+            continue
+        looked += 1
+        if _has_own_motion(preview, pair) and all(
+            (steady[photo][pair.matched(photo, 2)] < _SELDOM).mean() > _RESTLESS
+            for photo in (pair.first, pair.second)
+        ):
+            shown.append((pair.first, pair.second))
+            sizes.append(float((pair.motion == 2).sum() / (pair.motion > 0).sum()))
+    size = float(np.median(sizes)) if sizes else 0.0
+    return Moving(tuple(shown), len(shown) / max(1, looked), size)
+
+
+def _steady_shares(preview: Preview) -> list[Float64]:
+    """For each point the share of its matches of one motion or another that fit the camera's."""
+    fits = [np.zeros(len(points)) for points in preview.points]
+    all_of_it = [np.zeros(len(points)) for points in preview.points]
+    for pair in preview.pairs:
+        for photo in (pair.first, pair.second):
+            np.add.at(fits[photo], pair.matched(photo), 1)
+            for motion in (1, 2):
+                np.add.at(all_of_it[photo], pair.matched(photo, motion), 1)
+    return [fit / np.maximum(1, total) for fit, total in zip(fits, all_of_it, strict=True)]
+
+
+def _turn(pair: PairPreview) -> float:
+    """The angle between two photos, degrees."""
+    cosine = np.clip((np.trace(pair.rotation) - 1) / 2, -1, 1)
+    return float(np.degrees(np.arccos(cosine)))
+
+
 def turntable_share(photos: Sequence[PhotoFile], preview: Preview) -> float:
     """The share of pairs in which one part stands still in the picture and another moves."""
     if not preview.pairs:
@@ -129,8 +191,7 @@ def steadiness(photos: Sequence[PhotoFile], preview: Preview) -> tuple[float, fl
     matched = [np.zeros(len(points), np.bool_) for points in preview.points]
     near = np.zeros(len(photos), np.bool_)
     for pair in preview.pairs:
-        cosine = np.clip((np.trace(pair.rotation) - 1) / 2, -1, 1)
-        if np.degrees(np.arccos(cosine)) < _NEAR:
+        if _turn(pair) < _NEAR:
             for photo in (pair.first, pair.second):
                 matched[photo][pair.matched(photo)] = True
                 near[photo] = True

@@ -23,6 +23,9 @@ _WIDEST_BLUR = 10.0
 _DIRECTIONS = 8
 _STRONGEST = 0.2
 _FEWEST_EDGES = 50
+#: Parts of a picture's height and width that are sharp or not by themselves, and the share of them
+#: that is the sharper one.
+_TILES, _SHARPER = 7, 0.25
 _NOISE = 1.0
 #: Levels of 255 from which on a pixel is burnt out, and the gradient that makes detail.
 _BURNT = 250
@@ -45,6 +48,8 @@ class PictureMeasures:
     blur: float
     """Standard deviation of the blur of its edges in the most blurred direction, pixels of a
     photo of 1024 pixels."""
+    defocus: float
+    """How much more its subject is blurred than the sharpest part around it, pixels of the same."""
     brightness: float
     """What all but 2 % of the pixels stay below, 0 to 1."""
     burnt: float
@@ -56,8 +61,10 @@ class PictureMeasures:
 def measure_picture(path: Path) -> PictureMeasures:
     """All figures of the upright photo at ``path``."""
     gray = read_small(path)
+    edges = find_edges(gray)
     return PictureMeasures(
-        blur=round(blur_of_edges(gray), 2),
+        blur=round(blur_of_edges(edges), 2),
+        defocus=round(defocus(edges), 2),
         brightness=round(float(np.quantile(gray, 0.98)) / 255, 3),
         burnt=round(burnt_detail(gray), 3),
         plain=round(plain_share(gray), 3),
@@ -73,13 +80,25 @@ def read_small(path: Path) -> UInt8:
     return np.asarray(gray)
 
 
-def blur_of_edges(gray: UInt8) -> float:
-    """The standard deviation of the blur of a picture (H, W), pixels; zero when there are no edges.
+@dataclass(frozen=True)
+class Edges:
+    """Where a picture has edges, and how blurred each is."""
+
+    at: Bool
+    """(H, W) pixels on edges; the others' arrays have a value for each of these."""
+    strength: Float32
+    """Gradient, levels a pixel."""
+    direction: NDArray[np.integer]
+    """Of the gradient, in eighths of half a turn."""
+    square: Float32
+    """Variance of the blur, square pixels."""
+
+
+def find_edges(gray: UInt8) -> Edges:
+    """The edges of a picture (H, W) with their blur.
 
     An edge blurred by s has a gradient that falls with sqrt(s² + f²) when it is blurred by f more:
-    two f tell s (Zhuo and Sim, "Defocus map estimation from a single image", 2011). The strongest
-    edges of each direction are asked, as a shaken camera blurs in one direction only; the most
-    blurred direction counts.
+    two f tell s (Zhuo and Sim, "Defocus map estimation from a single image", 2011).
     """
     values = gray.astype(np.float32)
     fine_x, fine_y = _gradient(values, _FINE)
@@ -88,19 +107,54 @@ def blur_of_edges(gray: UInt8) -> float:
     angle = np.degrees(np.arctan2(fine_y, fine_x)) % 180
     edge = _is_ridge(fine, angle) & (fine > _NOISE)
     ratio = fine[edge] / np.maximum(np.hypot(coarse_x, coarse_y)[edge], 1e-6)
-    strength = fine[edge]
-    square = np.full(len(ratio), _WIDEST_BLUR**2)
+    square = np.full(len(ratio), _WIDEST_BLUR**2, np.float32)
     told = ratio > 1.001
     square[told] = (_COARSE**2 - (ratio[told] * _FINE) ** 2) / (ratio[told] ** 2 - 1)
-    square = np.clip(square, 0, _WIDEST_BLUR**2)
     direction = (angle[edge] * (_DIRECTIONS / 180) + 0.5).astype(int) % _DIRECTIONS
+    return Edges(edge, fine[edge], direction, np.clip(square, 0, _WIDEST_BLUR**2))
+
+
+def blur_of_edges(edges: Edges) -> float:
+    """The standard deviation of the blur of a picture, pixels; zero when there are no edges.
+
+    The strongest edges of each direction are asked, as a shaken camera blurs in one direction
+    only; the most blurred direction counts.
+    """
     worst = 0.0
     for number in range(_DIRECTIONS):
-        own = direction == number
+        own = edges.direction == number
         if own.sum() >= _FEWEST_EDGES:
-            strong = own & (strength >= np.quantile(strength[own], 1 - _STRONGEST))
-            worst = max(worst, float(np.sqrt(np.median(square[strong]))))
+            worst = max(worst, _blur_of_strongest(edges, own))
     return worst
+
+
+def defocus(edges: Edges) -> float:
+    """How much more the subject is blurred than what is around it, pixels.
+
+    Negative where the subject is sharper; zero where there are too few edges to tell. The tiles of
+    a grid are compared: the central three one above the other, which even a slim thing fills, and
+    the sharper ones of all others, as a camera is focused on one distance only.
+    """
+    height, width = edges.at.shape
+    rows, columns = np.nonzero(edges.at)
+    row, column = rows * _TILES // height, columns * _TILES // width
+    inside: list[float] = []
+    around: list[float] = []
+    for number in range(_TILES**2):
+        y, x = divmod(number, _TILES)
+        own = (row == y) & (column == x)
+        if own.sum() >= _FEWEST_EDGES:
+            is_middle = x == _TILES // 2 and abs(y - _TILES // 2) <= 1
+            (inside if is_middle else around).append(_blur_of_strongest(edges, own))
+    if len(inside) < 2 or len(around) < _TILES:
+        return 0.0
+    return float(np.median(inside) - np.quantile(around, _SHARPER))
+
+
+def _blur_of_strongest(edges: Edges, own: Bool) -> float:
+    """Blur of the strongest of some of the edges, pixels."""
+    strong = own & (edges.strength >= np.quantile(edges.strength[own], 1 - _STRONGEST))
+    return float(np.sqrt(np.median(edges.square[strong])))
 
 
 def _gradient(values: Float32, blur: float) -> tuple[Float32, Float32]:

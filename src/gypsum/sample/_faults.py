@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import convolve
@@ -37,6 +38,11 @@ SHAKE = 0.014
 SMALL_SIDE = 320
 #: How the sculpture is moved half-way: turned around the vertical, radians, and pushed, metres.
 TURNED, PUSHED = math.radians(30.0), (0.03, 0.015)
+#: How far it goes astray when it moves before every photo: standard deviations of the same.
+ASTRAY_TURN, ASTRAY_PUSH = math.radians(12.0), 0.012
+#: Focus on what is behind: the blur circle of what is near, as a share of the photo's longer side,
+#: and where it is sharp, as a multiple of the sculpture's distance.
+CIRCLE, FOCUS = 0.016, 1.35
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,8 @@ class Shot:
     """Where the sculpture was moved to; None: it stands on its place."""
     shake: float | None = None
     """Direction of the camera's shake, radians in the picture; None for a steady hand."""
+    behind: bool = False
+    """Whether it is focused on what is behind the sculpture."""
     folder: str = ""
     """Of the photo, among the photos."""
 
@@ -88,6 +96,12 @@ def _with_fault(shot: Shot, fault: Fault | None, number: int, count: int, seed: 
         case Fault.MOVED:
             pose = Pose(_posed.standing(TURNED).turn, np.array([*PUSHED, 0.0]))
             return replace(shot, pose=pose) if number >= count // 2 else shot
+        case Fault.MOVING:
+            rng = np.random.default_rng([seed, 6, number])
+            turn = _posed.standing(rng.normal(0, ASTRAY_TURN)).turn
+            return replace(shot, pose=Pose(turn, np.array([*rng.normal(0, ASTRAY_PUSH, 2), 0.0])))
+        case Fault.UNFOCUSED:
+            return replace(shot, behind=True)
         case Fault.BLURRED if (number + 1) % BLURRED_OF:
             direction = np.random.default_rng([seed, 4, number]).uniform(0, math.pi)
             return replace(shot, shake=float(direction))
@@ -103,7 +117,41 @@ def take(shot: Shot, threads: int = 0, cards: Sequence[MarkerCard] = ()) -> Rend
         picture = _posed.draw(shot.view, shot.pose, threads, cards, shot.finish)
     if shot.shake is not None:
         picture = replace(picture, radiance=_shaken(picture.radiance, shot.shake))
+    if shot.behind:
+        picture = replace(picture, radiance=_unfocused(picture))
     return picture
+
+
+def _unfocused(picture: Rendering) -> Float32:
+    """The light (H, W, 3) of a picture that is sharp behind the sculpture only.
+
+    A lens makes a circle of every point, which grows with the difference of the inverse distances
+    to it and to where it is sharp. Layers of like circles are drawn over each other from behind.
+    """
+    near = float(np.median(picture.depth[picture.mask]))
+    inverse = np.where(picture.depth > 0, 1 / np.maximum(picture.depth, 1e-6), 0)
+    sharp = 1 / (FOCUS * near)
+    side = max(picture.depth.shape)
+    circles = CIRCLE * side * np.clip((inverse - sharp) / (1 / near - sharp), 0, 2)
+    layers = np.round(circles / 2).astype(int)
+    light = picture.radiance.copy()
+    for layer in range(1, int(layers.max()) + 1):
+        # What is nearer belongs to the layer as well, so that no sharp rim shines through.
+        own = (layers >= layer).astype(np.float32)
+        disk = _disk(layer)
+        cover, own_light = (
+            cv2.filter2D(values, -1, disk, borderType=cv2.BORDER_REPLICATE)
+            for values in (own, picture.radiance * own[..., None])
+        )
+        light = own_light + (1 - cover[..., None]) * light
+    return np.asarray(light, np.float32)
+
+
+def _disk(radius: int) -> Float32:
+    """A circle of a lens, sum one."""
+    steps = np.arange(-radius, radius + 1)
+    inside = (steps[:, None] ** 2 + steps**2 <= (radius + 0.25) ** 2).astype(np.float32)
+    return np.asarray(inside / inside.sum(), np.float32)
 
 
 def _shaken(radiance: Float32, direction: float) -> Float32:
