@@ -16,6 +16,8 @@ from gypsum.errors import GypsumError, InputError, ReconstructionError, Resource
 if TYPE_CHECKING:
     from gypsum.pipelines.check import CheckResult, check
     from gypsum.pipelines.convert import ConvertResult, convert
+    from gypsum.pipelines.mesh import MeshResult, to_mesh
+    from gypsum.pipelines.render import RenderResult, render
     from gypsum.pipelines.scan import ScanResult, scan
 
 __all__ = [
@@ -23,22 +25,30 @@ __all__ = [
     "ConvertResult",
     "GypsumError",
     "InputError",
+    "MeshResult",
     "ReconstructionError",
+    "RenderResult",
     "ResourceError",
     "ScanResult",
     "__version__",
     "check",
     "convert",
+    "render",
     "scan",
+    "to_mesh",
 ]
 
 _LAZY = {
     "CheckResult": "gypsum.pipelines.check",
     "ConvertResult": "gypsum.pipelines.convert",
+    "MeshResult": "gypsum.pipelines.mesh",
+    "RenderResult": "gypsum.pipelines.render",
     "ScanResult": "gypsum.pipelines.scan",
     "check": "gypsum.pipelines.check",
     "convert": "gypsum.pipelines.convert",
+    "render": "gypsum.pipelines.render",
     "scan": "gypsum.pipelines.scan",
+    "to_mesh": "gypsum.pipelines.mesh",
 }
 
 

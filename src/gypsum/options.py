@@ -605,6 +605,132 @@ class ViewOptions(BaseModel):
     up_axis: UpAxis | None = ConvertOptions.model_fields["up_axis"]  # type: ignore[assignment]
 
 
+class MeshOptions(BaseModel):
+    """Options of ``gypsum mesh`` and ``gypsum.to_mesh``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    photos: Path | None = _option(
+        None,
+        "The folder of photos that the splats were made of: the surface is measured from their "
+        "places, and its texture is theirs. Default: from all around, and of the splats' own "
+        "pictures.",
+    )
+    cameras: Path | None = _option(
+        None,
+        "Where the photos were taken, in the frame of the splats: a COLMAP model or a "
+        "transforms.json. Needed with --photos.",
+    )
+    faces: int = _option(
+        200_000, "Triangles of the model.", unit="triangles", short="-n", ge=100, le=20_000_000
+    )
+    texture: TextureSize = _option(
+        TextureSize.K4,
+        "Side of the square texture, 4k is 4096 pixels, or less where that holds all there is.",
+    )
+    box: Corners = ScanOptions.model_fields["box"]  # type: ignore[assignment]
+    up_axis: UpAxis | None = _option(
+        None,
+        "Which axis points up in the file of splats; default: what most photos have at their top, "
+        "and without photos what is usual for the format.",
+    )
+    threads: int = ScanOptions.model_fields["threads"]  # type: ignore[assignment]
+
+
+class Backdrop(StrEnum):
+    """What is behind a model."""
+
+    WHITE = "white"
+    BLACK = "black"
+    GREY = "grey"
+    NONE = "none"
+
+
+class CameraPath(StrEnum):
+    """Ways of a camera."""
+
+    TURNTABLE = "turntable"
+    FLY = "fly"
+    CAMERAS = "cameras"
+
+
+class Shown(StrEnum):
+    """What pictures show."""
+
+    COLOR = "color"
+    DEPTH = "depth"
+    NORMALS = "normals"
+
+
+def _size(value: object) -> object:
+    """``"1280x720"`` or two numbers."""
+    parts = re.fullmatch(r"\s*(\d+)\s*[xX×]\s*(\d+)\s*", value) if isinstance(value, str) else None
+    numbers = [int(part) for part in parts.groups()] if parts else value
+    if not isinstance(numbers, list | tuple) or len(numbers) != 2:
+        raise ValueError("width and height such as 1280x720")
+    if not all(isinstance(number, int) and 16 <= number <= 8192 for number in numbers):
+        raise ValueError("a width and a height of 16 to 8192 pixels, such as 1280x720")
+    return tuple(numbers)
+
+
+PictureSize = Annotated[tuple[int, int], BeforeValidator(_size)]
+
+
+class RenderOptions(BaseModel):
+    """Options of ``gypsum render`` and ``gypsum.render``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    output: Path = _option(
+        Path("render.mp4"),
+        "What to write: a film (.mp4), one picture (.png, the path's first), or a folder of "
+        "pictures.",
+        short="-o",
+    )
+    path: CameraPath = _option(
+        CameraPath.TURNTABLE,
+        "How the camera moves: turntable once around, fly smoothly past all places of --cameras, "
+        "cameras from just these places.",
+    )
+    cameras: Path | None = _option(
+        None,
+        "Places for fly and cameras: a COLMAP model or a transforms.json, in the frame of the "
+        "model, Z up.",
+    )
+    show: Shown = _option(
+        Shown.COLOR,
+        "What pictures show: color, depth (in PNG 16 bits of a thousandth of a unit, 0 is nothing; "
+        "in films red is near and blue is far), or normals (right, up and towards the camera as "
+        "red, green and blue).",
+    )
+    frames: int | None = _option(
+        None,
+        "Pictures along the path; default: 120, one for each camera with --path cameras.",
+        unit="frames",
+        ge=1,
+        le=100_000,
+    )
+    fps: float = _option(30.0, "Frames of a film in a second.", unit="1/s", ge=1, le=240)
+    size: PictureSize | None = _option(
+        None,
+        "Width and height; default 1280x720, and with --path cameras that of each camera.",
+        unit="pixels",
+        metavar="WxH",
+    )
+    elevation: float = _option(
+        15.0,
+        "How high the turntable's camera stands, as an angle.",
+        unit="degrees",
+        ge=-89,
+        le=89,
+    )
+    background: Backdrop = _option(
+        Backdrop.WHITE, "What is behind: white, black, grey, or in PNG of colour none."
+    )
+    up_axis: UpAxis | None = ConvertOptions.model_fields["up_axis"]  # type: ignore[assignment]
+    threads: int = ScanOptions.model_fields["threads"]  # type: ignore[assignment]
+
+
 class MarkersOptions(BaseModel):
     """Options of ``gypsum markers``."""
 
@@ -680,6 +806,16 @@ def convert_options(values: dict[str, Any]) -> ConvertOptions:
 def view_options(values: dict[str, Any]) -> ViewOptions:
     """The same for ``gypsum view``."""
     return _checked(ViewOptions, values)
+
+
+def mesh_options(values: dict[str, Any]) -> MeshOptions:
+    """The same for ``gypsum mesh``."""
+    return _checked(MeshOptions, values)
+
+
+def render_options(values: dict[str, Any]) -> RenderOptions:
+    """The same for ``gypsum render``."""
+    return _checked(RenderOptions, values)
 
 
 Options = TypeVar("Options", bound=BaseModel)
@@ -774,6 +910,19 @@ def reference() -> str:
         "Options of `gypsum view FILE`, which shows any file that `gypsum convert` reads:",
         "",
         *_table(ViewOptions.model_fields),
+        "",
+        "## Mesh",
+        "",
+        "Options of `gypsum mesh SPLATS OUT`, the same as of `gypsum.to_mesh`;",
+        "[splats.md](splats.md) tells when to use it:",
+        "",
+        *_table(MeshOptions.model_fields),
+        "",
+        "## Render",
+        "",
+        "Options of `gypsum render FILE`, the same as of `gypsum.render`:",
+        "",
+        *_table(RenderOptions.model_fields),
         "",
         "## Sample",
         "",

@@ -10,6 +10,8 @@ from gypsum import __version__
 from gypsum.cli.check import check
 from gypsum.cli.convert import convert
 from gypsum.cli.markers import markers
+from gypsum.cli.mesh import mesh
+from gypsum.cli.render import render
 from gypsum.cli.sample import sample
 from gypsum.cli.scan import scan
 from gypsum.cli.stages import stages
@@ -29,6 +31,8 @@ app.command()(stages)
 app.command()(sample)
 app.command()(convert)
 app.command()(view)
+app.command()(mesh)
+app.command()(render)
 app.command()(markers)
 
 

@@ -43,7 +43,7 @@ def loop(views: Sequence[View], frames: int, width: int, height: int) -> list[Vi
         place = target + distance * np.array(
             [np.cos(azimuth) * np.cos(rise), np.sin(azimuth) * np.cos(rise), np.sin(rise)]
         )
-        R = _facing(target - place)
+        R = facing(target - place)
         made.append(replace(views[0], width=width, height=height, K=K, R=R, t=-R @ place))
     return made
 
@@ -63,7 +63,7 @@ def looked_at(views: Sequence[View]) -> Float64:
     return np.asarray(np.linalg.solve(A + weight * np.eye(3), b + weight * guess))
 
 
-def _facing(direction: Float64) -> Float64:
+def facing(direction: Float64) -> Float64:
     """World-to-camera rotation of a level camera that looks along a direction."""
     z = direction / np.linalg.norm(direction)
     x = np.cross(z, (0.0, 0.0, 1.0))

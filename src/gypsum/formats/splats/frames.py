@@ -6,7 +6,7 @@ import numpy as np
 
 from gypsum.scene import Splats
 
-_TO_WORLD = {
+TO_WORLD = {
     "z": np.eye(3),
     "y": np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]]),
     "y-down": np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]]),
@@ -16,9 +16,9 @@ _TO_WORLD = {
 
 def to_world(splats: Splats, up_axis: str) -> Splats:
     """Splats of a file in which this axis is up."""
-    return splats if up_axis == "z" else splats.moved(_TO_WORLD[up_axis])
+    return splats if up_axis == "z" else splats.moved(TO_WORLD[up_axis])
 
 
 def from_world(splats: Splats, up_axis: str) -> Splats:
     """Splats for a file in which this axis is to be up."""
-    return splats if up_axis == "z" else splats.moved(_TO_WORLD[up_axis].T)
+    return splats if up_axis == "z" else splats.moved(TO_WORLD[up_axis].T)
