@@ -73,6 +73,7 @@ def train_splats(context: StageContext) -> None:
             # A time says alone when to stop.
             iterations=steps if settings["minutes"] is None else _ENDLESS,
             minutes=settings["minutes"],
+            surface=settings["splat_mesh"],
             threads=context.threads,
         ),
         long_side=settings["splat_side"],
@@ -251,7 +252,7 @@ SPLAT_SCAN = Pipeline(
             f"{_HERE}:train_splats",
             "splats",
             needs=_VIEWS,
-            settings=("splats", "splat_side", "splat_steps", "minutes"),
+            settings=("splats", "splat_side", "splat_steps", "minutes", "splat_mesh"),
             publishes=("preview.jpg",),
             cost=600,
         ),
