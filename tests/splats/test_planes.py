@@ -152,7 +152,7 @@ def test_a_plane_agrees_with_its_depths() -> None:
     rows[:, 6:10] = (1, 0, 0, 0)
     rows[:, 3:5] = np.log(0.3)
     drawn = Drawn(rows)
-    loss, derivatives = drawn.pull()
+    loss, _ = drawn.pull()
     assert loss < 1e-4
     normal = POSE[:, 2]
     np.testing.assert_allclose(

@@ -17,7 +17,7 @@ from scipy.spatial import cKDTree
 Float32 = NDArray[np.float32]
 
 #: Gaussians of less opacity do no work.
-DEAD = 0.02
+DEAD = 0.05
 
 #: How far from the parent's centre its two parts lie, in its standard deviations; how long and how
 #: opaque they are, as parts of what it was: together they look much as it did.

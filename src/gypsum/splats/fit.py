@@ -25,8 +25,9 @@ HELD_OUT = 10
 _FEWEST = 2 * HELD_OUT
 #: Points of a dense cloud are at most this part of all Gaussians.
 _FROM_CLOUD = 0.5
-#: Seconds between pictures of how far it is, and between states to go on from.
-_PREVIEW_EVERY, _SAVE_EVERY = 15.0, 120.0
+#: Seconds between pictures of how far it is, and between states to go on from, which are also no
+#: more than this part of the time that was given apart.
+_PREVIEW_EVERY, _SAVE_EVERY, _SAVE_SHARE = 15.0, 120.0, 0.1
 
 _CHECKPOINT = "checkpoint.npz"
 
@@ -78,6 +79,9 @@ def fit(
     trainer = Trainer(state, photos, chosen, extent, options, clearings)
     shown = held[0] if held else 0
     previewed = kept = time.monotonic()
+    save_every = _SAVE_EVERY
+    if options.minutes is not None:
+        save_every = min(save_every, 60 * options.minutes * _SAVE_SHARE)
 
     def each(trainer: Trainer) -> None:
         nonlocal previewed, kept
@@ -86,7 +90,7 @@ def fit(
         if now - previewed > _PREVIEW_EVERY:
             write_preview(folder / "preview.jpg", trainer.splats, photos, shown, extent)
             previewed = now
-        if now - kept > _SAVE_EVERY:
+        if now - kept > save_every:
             checkpoint.save(saved, state)
             kept = now
 

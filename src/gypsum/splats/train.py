@@ -24,8 +24,8 @@ _SSIM = 0.2
 #: no photo needs fades and shrinks.
 _OPACITY_WEIGHT = 0.01
 _SCALE_WEIGHT = 0.01
-#: Of a surface: weights of the mean of the Gaussians' smallest sizes (Chen et al. 2024, PGSR), and of
-#: how much depths and normals disagree (Huang et al. 2024, 2DGS).
+#: Of a surface: weights of the mean of the Gaussians' smallest sizes (Chen et al. 2024, PGSR), and
+#: of how much depths and normals disagree (Huang et al. 2024, 2DGS).
 _FLAT_WEIGHT = 1.0
 _ALONG_WEIGHT = 0.05
 #: Until the last part of the training Gaussians end where they would cover less than this, and a
