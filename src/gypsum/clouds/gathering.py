@@ -7,7 +7,7 @@ one pass over any number of points ends with the finest grid that fits (``native
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,9 +47,18 @@ class Motion:
     shift: Float64
     """(3,)"""
 
-    def moved(self, points: Float64) -> Float64:
+    def moved(self, points: NDArray[np.floating]) -> Float64:
         """Points (N, 3) in the common frame."""
-        return np.asarray(points @ self.turn.T + self.shift)
+        return np.asarray(points @ self.turn.T + self.shift, np.float64)
+
+    def after(self, other: Motion) -> Motion:
+        """Both, ``other`` first."""
+        return Motion(self.turn @ other.turn, self.turn @ other.shift + self.shift)
+
+    @property
+    def back(self) -> Motion:
+        """The other way."""
+        return Motion(self.turn.T, -self.turn.T @ self.shift)
 
 
 @dataclass(frozen=True)
@@ -68,13 +77,15 @@ class Gathered:
     """Whether the files have colours; else they are the intensity's."""
 
 
+Key = tuple[int, int]
+"""A scan: the number of its file, and its own in that."""
+
+
 def gather(
     files: Sequence[tuple[CloudFile, str]],
     most: int,
     *,
-    motions: Mapping[tuple[int, int], Motion] | None = None,
-    chosen: tuple[int, int] | None = None,
-    place: Place | None = None,
+    motions: Mapping[Key, Motion | None] | None = None,
     progress: Progress = no_progress,
 ) -> Gathered:
     """Read files of points, keeping at most ``most``.
@@ -82,56 +93,94 @@ def gather(
     Args:
         files: opened files and what to call them.
         most: points to keep.
-        motions: how scans, named by file and scan, are moved.
-        chosen: the only scan to read, by file and scan; None: all.
-        place: the frame of the result; None: around the first piece of the first file.
+        motions: how scans are moved; those with None are left out, others stay as they are.
         progress: told how far it is.
     """
-    total = sum(file.count or 0 for file, _ in files)
-    grid: _cloud.Grid | None = None
-    tones: _Tones | None = None
-    given, colored = 0, False
+    collector = _Collector(most)
+    moved = motions or {}
+    for key, chunk in _chunks(files, progress):
+        if key not in moved:
+            collector.add(chunk, files[key[0]][0])
+        elif (motion := moved[key]) is not None:
+            collector.add(chunk, files[key[0]][0], motion)
+    return collector.finish(files)
+
+
+def gather_each(
+    files: Sequence[tuple[CloudFile, str]], most: int, *, progress: Progress = no_progress
+) -> dict[Key, Gathered]:
+    """Each scan for itself, thinned to at most ``most`` points, all in one local frame."""
+    collectors: dict[Key, _Collector] = {}
+    place: Place | None = None
+    for key, chunk in _chunks(files, progress):
+        if key not in collectors:
+            collectors[key] = _Collector(most, place)
+        collectors[key].add(chunk, files[key[0]][0])
+        place = collectors[key].place
+    return {key: collector.finish(files) for key, collector in sorted(collectors.items())}
+
+
+def _chunks(
+    files: Sequence[tuple[CloudFile, str]], progress: Progress
+) -> Iterator[tuple[Key, Chunk]]:
+    """All points but noise, with the scan that they are of."""
+    total, given = sum(file.count or 0 for file, _ in files), 0
     for number, (file, name) in enumerate(files):
-        if chosen is not None and number != chosen[0]:
-            continue
         for chunk in file.chunks():
-            if chosen is not None and chunk.scan != chosen[1]:
-                continue
             given += len(chunk.points)
             shown = f"reading {name}, {given / 1e6:.1f} million points"
             progress(min(given / total, 0.99) if total else 0.5, shown)
             if chunk.classes is not None:
                 chunk = chunk.select(~np.isin(chunk.classes, NOISE))
-            if not len(chunk.points):
-                continue
-            motion = (motions or {}).get((number, chunk.scan))
-            points = chunk.points if motion is None else motion.moved(chunk.points)
-            place = place or Place.around(points.min(axis=0), points.max(axis=0), file.crs)
-            tones = tones or _Tones.of(chunk)
-            colored |= chunk.colors is not None
-            local = place.local(points)
-            if grid is None:
-                grid = _cloud.Grid(_first_edge(local), most)
-            grid.add(
-                np.ascontiguousarray(local),
-                tones.colors(chunk),
-                _facing(chunk, points, file, motion),
-                np.zeros(len(local), np.float32) if chunk.intensity is None else chunk.intensity,
-                np.zeros(len(local), np.uint8) if chunk.classes is None else chunk.classes,
-            )
-    if grid is None or place is None:
-        raise InputError(f"{files[0][1]} holds no points." if files else "There are no points.")
-    points32, colors, facing, intensity, classes, counts = grid.finish()
-    cloud = PointCloud(
-        points32,
-        np.zeros_like(points32),
-        colors,
-        support=np.minimum(counts, np.iinfo(np.uint16).max).astype(np.uint16),
-        intensity=intensity if intensity.any() else None,
-        classes=classes if classes.any() else None,
-        place=None if place.trivial else place,
-    )
-    return Gathered(cloud, facing, grid.edge, given, colored)
+            if len(chunk.points):
+                yield (number, chunk.scan), chunk
+
+
+class _Collector:
+    """A cloud while it is gathered."""
+
+    def __init__(self, most: int, place: Place | None = None) -> None:
+        self.place = place
+        self._most = most
+        self._grid: _cloud.Grid | None = None
+        self._tones: _Tones | None = None
+        self._given, self._colored = 0, False
+
+    def add(self, chunk: Chunk, file: CloudFile, motion: Motion | None = None) -> None:
+        """Some points of a file."""
+        points = chunk.points if motion is None else motion.moved(chunk.points)
+        if self.place is None:
+            self.place = Place.around(points.min(axis=0), points.max(axis=0), file.crs)
+        if self._tones is None:
+            self._tones = _Tones.of(chunk)
+        local = np.ascontiguousarray(self.place.local(points))
+        if self._grid is None:
+            self._grid = _cloud.Grid(_first_edge(local), self._most)
+        self._given += len(points)
+        self._colored |= chunk.colors is not None
+        self._grid.add(
+            local,
+            self._tones.colors(chunk),
+            _facing(chunk, points, file, motion),
+            np.zeros(len(local), np.float32) if chunk.intensity is None else chunk.intensity,
+            np.zeros(len(local), np.uint8) if chunk.classes is None else chunk.classes,
+        )
+
+    def finish(self, files: Sequence[tuple[CloudFile, str]]) -> Gathered:
+        """The cloud of all that was added."""
+        if self._grid is None or self.place is None:
+            raise InputError(f"{files[0][1]} holds no points that can be used.")
+        points, colors, facing, intensity, classes, counts = self._grid.finish()
+        cloud = PointCloud(
+            points,
+            np.zeros_like(points),
+            colors,
+            support=np.minimum(counts, np.iinfo(np.uint16).max).astype(np.uint16),
+            intensity=intensity if intensity.any() else None,
+            classes=classes if classes.any() else None,
+            place=None if self.place.trivial else self.place,
+        )
+        return Gathered(cloud, facing, self._grid.edge, self._given, self._colored)
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,11 @@ class Drawing:
 
 
 def _pair(code: int, value: float | int | str) -> str:
-    shown = value if isinstance(value, str) else f"{value}" if isinstance(value, int) else (
-        f"{float(value):.6f}"
+    shown = (
+        value
+        if isinstance(value, str)
+        else f"{value}"
+        if isinstance(value, int)
+        else (f"{float(value):.6f}")
     )
     return f"{code:3d}\n{shown}\n"

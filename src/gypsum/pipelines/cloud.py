@@ -14,15 +14,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gypsum.errors import InputError
-from gypsum.formats.clouds import CLOUD_SUFFIXES, is_cloud, open_cloud
+from gypsum.formats.clouds import CLOUD_SUFFIXES, CloudFile, is_cloud, open_cloud
 from gypsum.options import Settings
-from gypsum.scene import Box, Material, Mesh, Place, PointCloud, TexturedMesh
+from gypsum.scene import Box, Material, Mesh, Place, PointCloud, Progress, TexturedMesh
 from gypsum.workspace import Pipeline, Stage, StageContext
 
 if TYPE_CHECKING:
-    from gypsum.clouds import Gathered
+    from gypsum.clouds import Gathered, Motion
+    from gypsum.rooms import Planes
 
 #: Points that are kept for each triangle that is wanted.
 _POINTS_PER_FACE = 20
@@ -48,6 +50,14 @@ POINT_FORMATS = ("las", "laz", "xyz")
 #: Stages that leave drawings, in a folder of their name.
 _DRAWING = ("plan", "terrain")
 
+Files = list[tuple[CloudFile, str]]
+"""Opened files of points, and what to call them."""
+
+#: Points of each scan while they are registered.
+_REGISTERED = 200_000
+#: Points in which planes of rooms are sought.
+_ROOM_POINTS = 3_000_000
+_MOTIONS = "motions.json"
 _POINTS, _CLOUD, _MESH = "points.npz", "points.npz", "mesh.ply"
 
 
@@ -91,16 +101,76 @@ def digest_of(paths: Sequence[Path]) -> str:
     return digest.hexdigest()
 
 
+def register_scans(context: StageContext) -> None:
+    """Where scans belong that don't say it themselves."""
+    from gypsum.clouds import gather_each, register
+    from gypsum.formats.atomic import atomic_write
+
+    files = _opened(context)
+    motions: dict[str, Any] = {}
+    if _unplaced(files) if context.settings["register_scans"] is None else _several(files):
+        each = gather_each(files, _REGISTERED, progress=_part(context, 0, 0.5))
+        scans = [gathered.cloud.points for gathered in each.values()]
+        found = register(scans, threads=context.threads, progress=_part(context, 0.5, 1))
+        origin = next(iter(each.values())).cloud.place or Place()
+        for key, motion in zip(each, found.motions, strict=True):
+            if motion is None:
+                name = files[key[0]][1]
+                context.warn(f"Scan {key[1] + 1} of {name} fits no other, so it was left out.")
+                motions[f"{key[0]} {key[1]}"] = None
+            elif found.moved:
+                motions[f"{key[0]} {key[1]}"] = _in_files(motion, origin)
+        context.facts["errors"] = list(found.errors)
+    with atomic_write(context.folder / _MOTIONS) as file:
+        file.write(json.dumps(motions).encode())
+
+
+def _part(context: StageContext, start: float, end: float) -> Progress:
+    def told(done: float, doing: str = "") -> None:
+        context.progress(start + (end - start) * done, doing)
+
+    return told
+
+
+def _in_files(motion: Motion, place: Place) -> list[list[float]]:
+    """A motion of the local frame as one of the files': the rotation's rows, and the shift."""
+    # Scans that are to be registered are in one unit along all axes.
+    unit, origin = place.metres[0], np.array(place.origin)
+    shift = motion.shift / unit + origin - motion.turn @ origin
+    return [*motion.turn.tolist(), shift.tolist()]
+
+
+def _several(files: Files) -> bool:
+    return sum(len(file.scans) for file, _ in files) > 1
+
+
+def _unplaced(files: Files) -> bool:
+    """Whether there are several scans, and none says where it was taken from or lies on a map."""
+    known = any(scan.position is not None for file, _ in files for scan in file.scans)
+    mapped = any(file.crs is not None for file, _ in files)
+    return _several(files) and not known and not mapped
+
+
+def _opened(context: StageContext) -> Files:
+    return [(open_cloud(path), path.name) for path in cloud_files(context.source)]
+
+
 def read_points(context: StageContext) -> None:
     """All files as one cloud, thinned to what fits into memory."""
-    from gypsum.clouds import gather, write_gathered
+    from gypsum.clouds import Motion, gather, write_gathered
     from gypsum.clouds.gathering import BYTES_PER_POINT
 
-    files = [(open_cloud(path), path.name) for path in cloud_files(context.source)]
+    files = _opened(context)
+    kept = json.loads((context.inputs["register"] / _MOTIONS).read_text())
+    motions: dict[tuple[int, int], Motion | None] = {}
+    for key, rows in kept.items():
+        number, scan = map(int, key.split())
+        moved = None if rows is None else Motion(np.array(rows[:3]), np.array(rows[3]))
+        motions[number, scan] = moved
     fitting = int(_CLOUD_SHARE * context.memory / BYTES_PER_POINT)
     wanted = max(_FEWEST_KEPT, _POINTS_PER_FACE * context.settings["faces"])
     most = min(fitting, wanted)
-    held = gather(files, most, progress=context.progress)
+    held = gather(files, most, motions=motions, progress=context.progress)
     write_gathered(context.folder / _POINTS, held)
     place = held.cloud.place
     context.facts.update(
@@ -151,6 +221,76 @@ def clean_points(context: StageContext) -> None:
         context.warn("The files hold no colours, so the model is grey.")
 
 
+def draw_plan(context: StageContext) -> None:
+    """The floor plan of a room."""
+    from gypsum.formats.atomic import atomic_write
+    from gypsum.rooms import encode_dxf, encode_svg, find_rooms
+
+    plan = find_rooms(_planes(context))
+    folder = context.folder / "plan"
+    folder.mkdir(exist_ok=True)
+    for name, content in (("plan.svg", encode_svg(plan)), ("plan.dxf", encode_dxf(plan))):
+        with atomic_write(folder / name) as file:
+            file.write(content)
+    largest = plan.rooms[0]
+    context.facts["room"] = {
+        "area": sum(room.area for room in plan.rooms),
+        "height": largest.height,
+        "perimeter": sum(room.perimeter for room in plan.rooms),
+        "walls": [float(length) for room in plan.rooms for length in room.walls],
+    }
+    if not plan.has_ceiling:
+        context.warn("No ceiling was seen, so heights are those of the highest points of walls.")
+
+
+def _planes(context: StageContext) -> Planes:
+    from gypsum.rooms import find_planes
+
+    cloud = _cloud_of(context).cloud
+    some = slice(None, None, max(1, len(cloud) // _ROOM_POINTS))
+    return find_planes(cloud.points[some], cloud.normals[some])
+
+
+def map_terrain(context: StageContext) -> None:
+    """A height map of the bare ground, and contour lines."""
+    from PIL import Image
+
+    from gypsum.formats.atomic import atomic_write
+    from gypsum.terrain import encode_contours, encode_map, height_map, interval_for, picture
+
+    cloud = _cloud_of(context).cloud
+    place = cloud.place or Place()
+    context.progress(0.1, "looking for the ground")
+    found = height_map(cloud)
+    unit = place.metres[2]
+    low, high = (float(value) / unit + place.origin[2] for value in _range(found.heights))
+    asked = context.settings["contours"]
+    interval = interval_for(low, high) if asked is None else asked / unit
+    context.progress(0.7, "drawing contour lines")
+    files = {"dem.tif": encode_map(found, place), **encode_contours(found, place, interval)}
+    folder = context.folder / "terrain"
+    folder.mkdir(exist_ok=True)
+    for name, content in files.items():
+        with atomic_write(folder / name) as file:
+            file.write(content)
+    with atomic_write(context.folder / "terrain.png") as file:
+        Image.fromarray(picture(found, interval * unit)).save(file, "PNG")
+    rows, columns = found.heights.shape
+    context.facts["terrain"] = {
+        "cell": found.cell,
+        "width": columns,
+        "height": rows,
+        "lowest": low,
+        "highest": high,
+        "ground": float(found.ground.mean()),
+        "contours": interval,
+    }
+
+
+def _range(heights: NDArray[np.float32]) -> tuple[float, float]:
+    return float(np.nanmin(heights)), float(np.nanmax(heights))
+
+
 def build_surface(context: StageContext) -> None:
     """A surface through the cloud."""
     from gypsum.formats.ply import write_mesh
@@ -189,9 +329,12 @@ def _cloud_of(context: StageContext) -> Gathered:
 def simplify_surface(context: StageContext) -> None:
     """The surface with as many triangles as asked for."""
     from gypsum.formats.ply import read_mesh, write_mesh
+    from gypsum.rooms import flattened
     from gypsum.surface import simplify
 
     full = read_mesh(context.inputs["surface"] / _MESH)
+    if context.settings["plan"]:
+        full = flattened(full, _planes(context).all)
     mesh = simplify(full, context.settings["faces"])
     write_mesh(context.folder / _MESH, Mesh(mesh.vertices, mesh.faces), normals=True)
     context.facts.update(faces=len(mesh.faces), available=len(full.faces))
@@ -296,6 +439,7 @@ def draw_previews(context: StageContext) -> None:
     """Pictures of the model from all around."""
     from gypsum.formats.textured import read_textured
     from gypsum.report import write_model_previews
+    from gypsum.report.pictures import TERRAIN
 
     write_model_previews(
         context.folder / "previews",
@@ -303,6 +447,10 @@ def draw_previews(context: StageContext) -> None:
         threads=context.threads,
         progress=context.progress,
     )
+    if "terrain" in context.inputs:
+        shutil.copyfile(
+            context.inputs["terrain"] / "terrain.png", context.folder / "previews" / TERRAIN.file
+        )
 
 
 def write_scan_report(context: StageContext) -> None:
@@ -332,14 +480,28 @@ def memory_needed(settings: Settings) -> int:
 
 _HERE = "gypsum.pipelines.cloud"
 
+_EVERYTHING = (
+    "register", "points", "clean", "plan", "terrain", "surface", "simplify", "texture", "export",
+    "previews",
+)  # fmt: skip
+
 CLOUD_SCAN = Pipeline(
     "cloud",
     (
+        Stage(
+            "register",
+            "Finding how the scans fit together",
+            f"{_HERE}:register_scans",
+            "dense",
+            settings=("register_scans",),
+            cost=10,
+        ),
         Stage(
             "points",
             "Reading the points",
             f"{_HERE}:read_points",
             "dense",
+            needs=("register",),
             settings=("faces",),
             cost=20,
         ),
@@ -352,6 +514,27 @@ CLOUD_SCAN = Pipeline(
             settings=("plan",),
             publishes=("cloud.ply",),
             cost=40,
+        ),
+        Stage(
+            "plan",
+            "Drawing the floor plan",
+            f"{_HERE}:draw_plan",
+            "dense",
+            needs=("clean",),
+            publishes=("plan",),
+            when="plan",
+            cost=3,
+        ),
+        Stage(
+            "terrain",
+            "Mapping the ground",
+            f"{_HERE}:map_terrain",
+            "dense",
+            needs=("clean",),
+            settings=("contours",),
+            publishes=("terrain",),
+            when="dem",
+            cost=8,
         ),
         Stage(
             "surface",
@@ -367,8 +550,8 @@ CLOUD_SCAN = Pipeline(
             "Reducing the triangles",
             f"{_HERE}:simplify_surface",
             "surface",
-            needs=("surface",),
-            settings=("faces",),
+            needs=("clean", "surface"),
+            settings=("faces", "plan"),
             publishes=("mesh.ply",),
             cost=10,
         ),
@@ -386,7 +569,7 @@ CLOUD_SCAN = Pipeline(
             "Writing the model",
             f"{_HERE}:export_models",
             "files",
-            needs=("clean", "texture"),
+            needs=("clean", "plan", "terrain", "texture"),
             settings=("name", "formats"),
             publishes=("models",),
             cost=3,
@@ -396,7 +579,7 @@ CLOUD_SCAN = Pipeline(
             "Drawing pictures of the model",
             f"{_HERE}:draw_previews",
             "files",
-            needs=("texture",),
+            needs=("terrain", "texture"),
             publishes=("previews",),
             cost=20,
         ),
@@ -405,7 +588,7 @@ CLOUD_SCAN = Pipeline(
             "Writing the report",
             f"{_HERE}:write_scan_report",
             "files",
-            needs=("points", "clean", "surface", "simplify", "texture", "export", "previews"),
+            needs=_EVERYTHING,
             settings=("name", "until", "quality"),
             publishes=("report.json", "report.html"),
             cost=1,

@@ -64,6 +64,13 @@ SPLATS_COMPARISON = Picture(
     wide=True,
 )
 
+TERRAIN = Picture(
+    "terrain.png",
+    "The bare ground in shaded relief, with contour lines.",
+    "The bare ground, without what stands on it; lines join places of one height.",
+    wide=True,
+)
+
 OF_SPLATS = (SPLATS, SPLATS_TURN, SPLATS_COMPARISON)
-PICTURES = (MODEL, TURNTABLE, CLAY, COMPARISON, *OF_SPLATS, CAMERAS, DEPTH, STRIP)
+PICTURES = (MODEL, TURNTABLE, CLAY, TERRAIN, COMPARISON, *OF_SPLATS, CAMERAS, DEPTH, STRIP)
 """In the order in which the report shows them."""

@@ -56,7 +56,9 @@ def encode_svg(plan: Plan) -> bytes:
         x, y = at(room.center)
         for line, words in enumerate(_words(plan, room)):
             below = (line - 0.2) * 1.35 * TEXT * scale
-            parts.append(f'<text x="{x:.1f}" y="{y + below:.1f}" fill="#222">{escape(words)}</text>')
+            parts.append(
+                f'<text x="{x:.1f}" y="{y + below:.1f}" fill="#222">{escape(words)}</text>'
+            )
     parts.append(_scale_bar(float(width), float(height), scale))
     return "\n".join([*parts, "</svg>", ""]).encode()
 
