@@ -129,7 +129,7 @@ class Preset:
 
 PRESETS = {
     Quality.DRAFT: Preset(1600, 800, 5, 50_000, TextureSize.K2, False, 30_000, 480, 3_000),
-    Quality.NORMAL: Preset(2400, 1600, 8, 200_000, TextureSize.K4, True, 60_000, 800, 8_000),
+    Quality.NORMAL: Preset(2400, 1600, 8, 200_000, TextureSize.K4, True, 80_000, 640, 8_000),
     Quality.HIGH: Preset(3200, 2400, 10, 500_000, TextureSize.K8, True, 150_000, 1280, 20_000),
 }
 
