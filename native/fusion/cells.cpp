@@ -11,6 +11,9 @@ constexpr int kMostLevels = 40;
 constexpr std::size_t kFirstTable = 1 << 16;
 // Beyond this many cells from the origin a point is not of this world.
 constexpr double kFarthest = double(1 << 30);
+// A photo faces a point that it looks at within 60 degrees of the normal, unless a surface hides it
+// that is nearer by this share of its depth.
+constexpr float kFacing = 0.5f, kHidden = 0.05f;
 
 std::uint64_t hash(const Place& p) {  // splitmix64's finaliser over the packed coordinates
   std::uint64_t h = std::uint64_t(std::uint32_t(p.x)) | std::uint64_t(std::uint32_t(p.y)) << 32;
@@ -128,6 +131,12 @@ void Cells::position(const Cell& cell, float* X) const {
 void Cells::judge(const Photo& photo, int number, const std::uint8_t* trusted, const std::uint8_t* mask,
                   float max_depth, float min_cosine, float behind, int threads) {
   witnesses_.resize(count_);
+  const auto faces = [&](const Cell& cell, const float* X) {
+    float ray[3];
+    for (int k = 0; k < 3; ++k)
+      ray[k] = -(photo.R[k] * photo.t[0] + photo.R[3 + k] * photo.t[1] + photo.R[6 + k] * photo.t[2]) - X[k];
+    return dot(cell.normal, ray) > kFacing * std::sqrt(dot(cell.normal, cell.normal) * dot(ray, ray));
+  };
   // The nearest trusted surface around a pixel: what lies before all of it hangs in the air. A single
   // pixel would speak against every point of an outline.
   const auto nearest_around = [&](int x, int y) {
@@ -153,8 +162,10 @@ void Cells::judge(const Photo& photo, int number, const std::uint8_t* trusted, c
       ++witnesses.masked;
       witnesses.outside += mask[there] == 0;
     }
-    if (!(photo.depth[there] > 0)) continue;
-    const float found = photo.depth_at(there, px, py);
+    const bool known = photo.depth[there] > 0;
+    const float found = known ? photo.depth_at(there, px, py) : z;
+    witnesses.facing += found > (1 - kHidden) * z && faces(cell, X);
+    if (!known) continue;
     if (std::abs(z - found) <= max_depth * found) {
       photo.normal_to_world(photo.normal + 3 * there, N);
       const float length = std::sqrt(dot(cell.normal, cell.normal));
@@ -167,13 +178,14 @@ void Cells::judge(const Photo& photo, int number, const std::uint8_t* trusted, c
   }
 }
 
-Cloud Cells::finish(int fewest, float per_conflict, float most_outside) const {
+Cloud Cells::finish(int fewest, float per_conflict, float most_outside, float least_seeing) const {
   Cloud cloud;
   std::size_t kept = 0, listed = 0;
   const auto stays = [&](std::size_t row) {
     const Witnesses& w = witnesses_[row];
     return int(w.seeing) >= fewest && float(w.seeing) > per_conflict * float(w.against) &&
-           float(w.outside) <= most_outside * float(w.masked);
+           float(w.outside) <= most_outside * float(w.masked) &&
+           float(w.seeing) >= least_seeing * float(w.facing);
   };
   for (std::size_t row = 0; row < witnesses_.size(); ++row) {
     if (!stays(row)) continue;

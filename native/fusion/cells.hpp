@@ -36,6 +36,7 @@ inline constexpr int kListed = 12;
 struct Witnesses {
   std::uint16_t seeing, against;   // how many see the point, how many look through it
   std::uint16_t masked, outside;   // how many with a mask have it in the frame, and beside the mask
+  std::uint16_t facing;            // how many look at its front with nothing known to hide it
   std::uint16_t listed[kListed];   // the first that see it
 };
 
@@ -73,9 +74,10 @@ class Cells {
   // Nothing may be added afterwards.
   void judge(const Photo& photo, int number, const std::uint8_t* trusted, const std::uint8_t* mask,
              float max_depth, float min_cosine, float behind, int threads);
-  // The cells that at least `fewest` photos see, more than `per_conflict` times as many as look
-  // through them, and that at most a share of `most_outside` of the masks leaves out.
-  Cloud finish(int fewest, float per_conflict, float most_outside) const;
+  // The cells that at least `fewest` photos see, and a share of `least_seeing` of those that face
+  // them, more than `per_conflict` times as many as look through them, and that at most a share of
+  // `most_outside` of the masks leaves out.
+  Cloud finish(int fewest, float per_conflict, float most_outside, float least_seeing) const;
 
   std::size_t size() const { return count_; }
   // How many times the finest cells were merged.

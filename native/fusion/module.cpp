@@ -99,11 +99,11 @@ nb::object array(std::vector<T>&& values, std::size_t columns) {
   return nb::cast(nb::ndarray<nb::numpy, T>(owned->data(), {owned->size() / columns, columns}, owner));
 }
 
-nb::tuple finish(const Cells& cells, int fewest, float per_conflict, float most_outside) {
+nb::tuple finish(const Cells& cells, int fewest, float per_conflict, float most_outside, float least_seeing) {
   Cloud cloud;
   {
     nb::gil_scoped_release release;
-    cloud = cells.finish(fewest, per_conflict, most_outside);
+    cloud = cells.finish(fewest, per_conflict, most_outside, least_seeing);
   }
   return nb::make_tuple(array(std::move(cloud.points), 3), array(std::move(cloud.normals), 3),
                         array(std::move(cloud.colors), 3), array(std::move(cloud.radii), 1),
@@ -125,7 +125,8 @@ NB_MODULE(_fusion, m) {
       .def("add", &add, "chosen"_a, "agree"_a, "points"_a, "normals"_a, "colors"_a, "radii"_a, "confidence"_a)
       .def("judge", &judge, "number"_a, "depth"_a, "normal"_a, "K"_a, "pose"_a, "trusted"_a, "mask"_a,
            "max_depth"_a, "min_cosine"_a, "behind"_a, "threads"_a)
-      .def("finish", &finish, "fewest"_a, "per_conflict"_a, "most_outside"_a = 1.0f)
+      .def("finish", &finish, "fewest"_a, "per_conflict"_a, "most_outside"_a = 1.0f,
+           "least_seeing"_a = 0.0f)
       .def("__len__", &Cells::size)
       .def_prop_ro("merged", &Cells::merged);
 }

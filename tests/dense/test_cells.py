@@ -144,6 +144,20 @@ def test_points_before_what_photos_see_are_dropped() -> None:
     assert np.all(np.abs(cells.finish(3, 1.0)[0][:, 2]) < 1e-6)
 
 
+def test_points_that_few_of_the_photos_facing_them_see_are_dropped() -> None:
+    """Seen by 4 photos of 10: the others know nothing there, or see a surface just before it."""
+    for depth, share in ((0.0, 0.4), (1.93, 0.4), (1.5, 1.0)):  # the last is hidden from six
+        giving = Giving.random(500)
+        giving.points[..., 2] = 0
+        cells = Cells(EDGE, 1.0, 1_000_000)
+        giving.to(cells)
+        for number in range(10):
+            look_down(cells, number, depth=2.0 if number < 4 else depth, height=2.0)
+        every = len(cells.finish(3, 2.0)[0])
+        assert len(cells.finish(3, 2.0, 1.0, share - 0.01)[0]) == every > 0
+        assert len(cells.finish(3, 2.0, 1.0, share + 0.01)[0]) == 0
+
+
 def test_points_beside_the_masks_are_dropped_but_not_for_one_bad_mask() -> None:
     giving = Giving.random(4000)
     giving.points[..., 2] = 0

@@ -8,7 +8,7 @@ import trimesh
 
 from gypsum.scene import Mesh
 from gypsum.surface import SurfaceOptions, reconstruct_surface, simplify
-from gypsum.surface.closing import border_loops, solid
+from gypsum.surface.closing import base_points, border_loops, solid
 
 from .shapes import cloud_of, grid_mesh, joined, plane_points, sphere_points, volume
 
@@ -53,6 +53,34 @@ def test_bust_without_its_underside_becomes_whole() -> None:
     assert found.is_volume
     assert found.body_count == 1
     assert mesh.vertices[:, 2].min() == pytest.approx(-0.3, abs=0.05)
+
+
+def test_feet_of_an_object_that_stood_share_one_level_base() -> None:
+    """Rims are ragged, and those of one foot end higher."""
+    rng = np.random.default_rng(0)
+    angle = np.linspace(0, 2 * np.pi, 200, endpoint=False)
+    tubes = []
+    for x, end in ((-0.5, 0.0), (0.5, 0.02)):
+        low = end + rng.exponential(0.004, len(angle))
+        rings = [
+            np.stack([x + 0.2 * np.cos(angle), 0.2 * np.sin(angle), z], axis=1)
+            for z in (low, np.full(len(angle), 0.3))
+        ]
+        tubes.append(np.concatenate(rings))
+    i, n = np.arange(len(angle)), len(angle)
+    after = (i + 1) % n
+    side = np.concatenate(
+        [np.stack([i, after, n + i], axis=1), np.stack([after, n + after, n + i], axis=1)]
+    )
+    faces = np.concatenate([side, side + 2 * n]).astype(np.int32)
+    sheet = Mesh(np.concatenate(tubes).astype(np.float32), faces)
+    base = base_points(sheet, 0.01, stood=True, closed=False)
+    floor = base.normals[:, 2] < -0.9
+    assert {-1.0, 1.0} == set(np.sign(base.points[floor, 0]))
+    assert np.degrees(np.arccos(-base.normals[floor, 2])).max() < 0.5
+    assert np.abs(base.points[floor, 2] - 0.002).max() < 0.006
+    # Walls only where a rim ends above the base.
+    assert base.points[~floor, 2].max() < 0.05
 
 
 def test_wall_gets_a_back() -> None:

@@ -23,7 +23,7 @@ from gypsum.scene import Progress, View, no_progress
 
 #: COLMAP's two rounds, by the names of their files: photos alone, then with the neighbours' depths.
 _ROUNDS = ("photometric", "geometric")
-#: COLMAP's own filters are wanted, and of its cache (in GiB, 32 otherwise) no more than a scan takes.
+#: COLMAP's own filters are wanted, and of its cache (GiB, 32 otherwise) no more than a scan takes.
 _OPTIONS = {"geom_consistency": True, "filter": True, "cache_size": 4.0}
 #: Seconds between two looks at how many maps are there.
 _PAUSE = 1.0

@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -64,6 +65,9 @@ class FusionLimits:
     """Points that the cloud keeps along the edge of a photo's pixel."""
     behind: float = 0.02
     """A photo looks through a point when what it sees is this much further away, relative."""
+    least_seeing: float = 0.4
+    """Share of the photos that face a point, with nothing known before it, that must see it; where
+    only two photos agree, two thirds of that."""
     most_outside: float = 0.15
     """Share of the masks that may leave a point out: one bad mask does no harm."""
     gap: float = 4.0
@@ -228,9 +232,15 @@ class _Fusion:
 
     def finished(self, cells: Cells | None, fewest: int) -> PointCloud:
         """The points of cells that at least ``fewest`` photos see."""
+        limits = self.limits
         points, normals, colors, radii, confidence, support, starts, photos = (
             cells or Cells(1.0, 1.0, 1)
-        ).finish(fewest, self.limits.agree_per_conflict, self.limits.most_outside)
+        ).finish(
+            fewest,
+            limits.agree_per_conflict,
+            limits.most_outside,
+            limits.least_seeing * fewest / (limits.min_agree + 1),
+        )
         views = ViewLists(starts, photos)
         return PointCloud(points, normals, colors, radii, support, confidence, views)
 
@@ -266,8 +276,10 @@ def _joined(sure: PointCloud, unsure: PointCloud) -> PointCloud:
         np.concatenate([sure.views.photos, unsure.views.photos]),
     )
     unsure = replace(unsure, radii=np.float32(_COARSER) * np.asarray(unsure.radii))
-    pairs = [(getattr(sure, name), getattr(unsure, name)) for name in _MEASURED]
-    return PointCloud(**dict(zip(_MEASURED, map(np.concatenate, pairs), strict=True)), views=views)
+    measured: dict[str, Any] = {
+        name: np.concatenate([getattr(sure, name), getattr(unsure, name)]) for name in _MEASURED
+    }
+    return PointCloud(**measured, views=views)
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,11 @@ class Cells:
         """
 
     def finish(
-        self, fewest: int, per_conflict: float, most_outside: float = 1.0
+        self,
+        fewest: int,
+        per_conflict: float,
+        most_outside: float = 1.0,
+        least_seeing: float = 0.0,
     ) -> tuple[
         NDArray[np.float32],
         NDArray[np.float32],

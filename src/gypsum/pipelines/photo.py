@@ -487,7 +487,7 @@ PHOTO_SCAN = Pipeline(
             needs=("undistort", "object", "ground", "depth"),
             settings=("depth_photos",),
             publishes=("cloud.ply",),
-            version=5,
+            version=6,
             cost=15,
         ),
         Stage(
@@ -497,7 +497,7 @@ PHOTO_SCAN = Pipeline(
             "surface",
             needs=("undistort", "object", "ground", "depth", "fusion"),
             settings=("watertight", "box"),
-            version=5,
+            version=6,
             cost=80,
         ),
         Stage(

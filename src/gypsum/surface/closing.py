@@ -5,10 +5,13 @@ straight walls down to a flat base; as oriented points these join the cloud, and
 reconstruction makes one surface of all that cannot cut through itself. Smaller openings it closes
 as it does anyway.
 
-An object cut out by masks lacks the spot where it stood: that opening's base is flush with its rim.
+An object cut out by masks lacks the spots where it stood: their base is one plane, flush with the
+rims.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -32,8 +35,14 @@ LARGE_OPENING = 0.02
 LEVEL = 0.766
 #: The base lies this share of the surface's diagonal below its lowest point: a print needs a floor.
 FLOOR = 0.01
-#: Share of a rim that may lie below a base flush with it: the rim is as ragged as the points there.
+#: Share of the rims that may lie below a base flush with them: they are as ragged as the points.
 BELOW_FLUSH = 0.1
+#: What the object stands on is level, unless its rims clearly tell otherwise: this weight against
+#: all of theirs.
+LEVELLING = 1.0
+#: Openings belong to the spot where the object stood when their middle is at most this share of the
+#: surface's diagonal above it.
+RESTING = 0.05
 #: Share of the vertices that may lie below what counts as the lowest point: strays.
 STRAYS = 0.001
 #: Points of walls and base lie this many cells apart, further where they would be more than MOST.
@@ -58,28 +67,74 @@ def base_points(sheet: Mesh, cell: float, *, stood: bool, closed: bool) -> Point
     """
     extent = float(np.linalg.norm(np.ptp(sheet.vertices, axis=0)))
     area = float(face_areas(sheet).sum())
+    rims = [_Rim.of(sheet.vertices[loop].astype(np.float64)) for loop in border_loops(sheet)]
+    large = [rim for rim in rims if rim.area >= LARGE_OPENING * area]
     points, normals = [np.empty((0, 3))], [np.empty((0, 3))]
-    for loop in border_loops(sheet):
-        ring = sheet.vertices[loop].astype(np.float64)
-        opening = np.cross(ring, np.roll(ring, -1, axis=0)).sum(axis=0) / 2
-        if np.linalg.norm(opening) < LARGE_OPENING * area:
-            continue
-        down = -opening / np.linalg.norm(opening)
-        below = bool(down[2] <= -LEVEL)
-        if stood and below:
-            depth = float(np.quantile(ring @ down, 1 - BELOW_FLUSH))
-        elif closed:
-            down = np.array([0.0, 0.0, -1.0]) if below else down
+    bases: list[tuple[_Rim, Float64, float]] = []
+    under = [rim.ring for rim in large if rim.below] if stood else []
+    if under:
+        down, depth = _ground(np.concatenate(under))
+        low = depth - RESTING * extent
+        resting = [rim for rim in rims if rim.below and float((rim.ring @ down).mean()) >= low]
+        bases += [(rim, down, depth) for rim in resting]
+    for rim in large if closed else []:
+        if not (stood and rim.below):
+            down = np.array([0.0, 0.0, -1.0]) if rim.below else rim.facing
             depth = float(np.quantile(sheet.vertices @ down, 1 - STRAYS)) + FLOOR * extent
-            depth = max(depth, float((ring @ down).max()) + FLOOR * extent)
-        else:
-            continue
-        for made, facing in (_wall(ring, down, depth, cell), _floor(ring, down, depth, cell)):
+            depth = max(depth, float((rim.ring @ down).max()) + FLOOR * extent)
+            bases.append((rim, down, depth))
+    for rim, down, depth in bases:
+        for place in (_wall, _floor):
+            made, facing = place(rim.ring, down, depth, cell)
             points.append(made)
             normals.append(facing)
     placed = np.concatenate(points).astype(np.float32)
     grey = np.full((len(placed), 3), 128, np.uint8)
     return PointCloud(placed, np.concatenate(normals).astype(np.float32), grey)
+
+
+@dataclass(frozen=True)
+class _Rim:
+    """The border of an opening."""
+
+    ring: Float64
+    """(B, 3) in the faces' direction."""
+    area: float
+    facing: Float64
+    """(3,) unit vector out of the opening."""
+
+    @classmethod
+    def of(cls, ring: Float64) -> _Rim:
+        opening = np.cross(ring, np.roll(ring, -1, axis=0)).sum(axis=0) / 2
+        area = float(np.linalg.norm(opening))
+        return cls(ring, area, -opening / max(area, 1e-30))
+
+    @property
+    def below(self) -> bool:
+        return bool(self.facing[2] <= -LEVEL)
+
+
+def _ground(points: Float64) -> tuple[Float64, float]:
+    """The plane under the rims (N, 3) of what stood on it: its direction downwards, and how far.
+
+    Rims are ragged upwards, so what lies below the plane weighs more (an expectile regression,
+    Newey and Powell 1987), as far as ``BELOW_FLUSH`` says.
+    """
+    middle = points.mean(axis=0)
+    x, y, z = (points - middle).T
+    spread = float(np.sqrt(LEVELLING * np.mean(x**2 + y**2)))
+    terms = np.stack([x, y, np.ones(len(points))], axis=1)
+    level = spread * np.sqrt(len(points)) * np.eye(2, 3)
+    weight = np.ones(len(points))
+    for _ in range(20):
+        root = np.sqrt(weight)
+        plane, *_ = np.linalg.lstsq(
+            np.concatenate([terms * root[:, None], level]), np.append(z * root, [0, 0]), rcond=None
+        )
+        weight = np.where(z < terms @ plane, 1 - BELOW_FLUSH, BELOW_FLUSH)
+    down = np.array([plane[0], plane[1], -1.0])
+    down /= np.linalg.norm(down)
+    return down, float(np.quantile(points @ down, 1 - BELOW_FLUSH))
 
 
 def border_loops(mesh: Mesh) -> list[Int64]:
@@ -100,7 +155,7 @@ def _wall(ring: Float64, down: Float64, depth: float, cell: float) -> tuple[Floa
     """Points (N, 3) and outward normals (N, 3) below a ring (B, 3) to ``depth`` along ``down``."""
     along = np.roll(ring, -1, axis=0) - ring
     length = np.linalg.norm(along, axis=1)
-    height = depth - ring @ down
+    height = np.maximum(depth - ring @ down, 0)
     step = max(SPACING * cell, float(np.sqrt((length * height).sum() / MOST)))
     # Stations at equal distances along the ring, so that dense borders give no dense walls.
     way = np.concatenate([[0], np.cumsum(length)])
