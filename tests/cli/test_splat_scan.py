@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +16,15 @@ from PIL import Image
 
 import gypsum
 from gypsum.errors import InputError
+from gypsum.formats import read_model
 from gypsum.formats.ply import read_splats
 from gypsum.pipelines.scan import inspect_workspace
 from gypsum.pipelines.splat import SPLAT_SCAN
-from gypsum.scene import SparseModel
+from gypsum.scene import SparseModel, TexturedMesh
 from gypsum.workspace.events import Event, StageFinished
 
 NAMES = [stage.name for stage in SPLAT_SCAN.stages]
+OF_SPLATS = ["splats", "export", "previews", "report"]
 
 
 @pytest.fixture(scope="module")
@@ -64,16 +71,75 @@ def test_photos_become_splats(photos: Path) -> None:
     steps = inspect_workspace(result.workspace)
     assert all(step.kept for step in steps)
     changed = inspect_workspace(result.workspace, splats=5000)
-    assert [step.stage.name for step in changed if not step.kept] == NAMES[-4:]
+    assert [step.stage.name for step in changed if not step.kept] == OF_SPLATS
     saved = json.loads((result.workspace / "scan.json").read_text())
     assert saved["options"]["mode"] == "splat"
+
+
+@pytest.mark.slow
+def test_photos_become_a_mesh_beside_the_splats(photos: Path) -> None:
+    output = photos.parent.parent / "out" / "owl.glb"
+    result = gypsum.scan(
+        photos, output, mode="splat", format="spz", quality="draft", splats=4000, minutes=0.4,
+        faces=4000, texture="1k", threads=2,
+    )  # fmt: skip
+    assert [path.name for path in result.models] == ["owl.glb", "owl.spz"]
+    assert all(path.exists() for path in result.models)
+    model = read_model(output)
+    assert isinstance(model, TexturedMesh)
+    assert 1000 < len(model.mesh.faces) <= 4000
+    assert model.materials[0].base_color is not None
+    assert result.report["radiance"]["splats"] > 1000
+    assert result.report["texture"]["coverage"] > 0.7
+    assert {path.name for path in result.previews} >= {"splats.png", "model.png"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_a_training_that_was_stopped_goes_on(photos: Path, number: signal.Signals) -> None:
+    output = photos.parent.parent / "stopped" / "owl.ply"
+    output.unlink(missing_ok=True)
+    seconds = 15
+    command = [
+        sys.executable, "-m", "gypsum", "scan", str(photos), "-o", str(output), "--mode", "splat",
+        "-q", "draft", "--splats", str(3000 + number), "--minutes", str(seconds / 60), "--json",
+    ]  # fmt: skip
+
+    def training(process: subprocess.Popen[str]) -> Iterator[float]:
+        """How far the training is, whenever it says so."""
+        assert process.stdout is not None
+        for event in map(json.loads, process.stdout):
+            if event["event"] == "progress" and event["stage"] == "splats" and event["done"]:
+                yield event["done"]
+
+    def run() -> subprocess.Popen[str]:
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    with run() as first:
+        reached = next((done for done in training(first) if done > 0.5), 0)
+        first.send_signal(number)
+        first.communicate(timeout=20)
+    assert reached
+    assert first.returncode != 0
+    assert not output.exists()
+    with run() as second:
+        went_on = next(training(second))
+        began = time.monotonic()
+        # A state is kept each tenth of the time.
+        assert 0.3 < went_on < 0.8
+        last = max(training(second))
+        assert time.monotonic() - began < (1 - went_on) * seconds + 30
+        _, errors = second.communicate(timeout=60)
+    assert last > 0.95
+    assert second.returncode == 0, errors
+    assert 1000 < len(read_splats(output)) <= 3000 + number
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"output": "vase.glb"}, r"can't be written as glb; name the output like garden\.spz"),
-        ({"output": "vase.ply", "format": "obj"}, "can't be written as obj"),
+        ({"output": "vase.glb", "until": "dense"}, "has no part dense"),
+        ({"output": "vase.ply", "format": "obj", "refine": True}, "--refine is for models of the"),
         ({"output": "vase.ply", "until": "texture"}, "has no part texture"),
         ({"output": "vase.ply", "faces": 5000}, "--faces is for textured models"),
         ({"output": "vase.glb", "mode": "photo", "minutes": 3}, "--minutes is for splats"),

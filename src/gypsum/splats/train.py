@@ -19,7 +19,7 @@ from gypsum.splats.render import Canvas, pose, rasterizer
 Float32 = NDArray[np.float32]
 
 #: Weight of 1 - SSIM in the loss, the rest is L1.
-_SSIM = 0.2
+_SSIM = 0.3
 #: Weights of the mean opacity and of the mean size in the loss (Kheradmand et al. 2024): what
 #: no photo needs fades and shrinks.
 _OPACITY_WEIGHT = 0.01
@@ -34,7 +34,7 @@ _ROUGH_ALPHA, _ROUGH_TRANSMITTANCE = 1 / 128, 1e-3
 #: Iterations between rounds of splitting and moving.
 _ROUND = 100
 #: The most of all Gaussians that are split or moved in a round.
-_MOST_SPLIT, _MOST_MOVED = 0.25, 0.1
+_MOST_SPLIT, _MOST_MOVED = 0.25, 0.25
 #: Exposures are found from this part of the training on, when the colours are about right.
 _EXPOSURES_FROM = 0.05
 
@@ -107,6 +107,7 @@ class Trainer:
         self._rough = rasterizer(extent, options.threads, _ROUGH_ALPHA, _ROUGH_TRANSMITTANCE)
         self._exact = rasterizer(extent, options.threads)
         self._comparer = _splats.Comparer(_SSIM, options.threads)
+        self._by_rows = np.empty((0, _splats.ROW), np.float32)
         self._since = time.monotonic() - state.seconds
         self.loss = 0.0
 
@@ -161,7 +162,10 @@ class Trainer:
             derivative, error, by_exposure,
         )  # fmt: skip
         self.loss = (1 - _SSIM) * l1 + _SSIM * (1 - ssim)
-        by_rows = np.zeros_like(state.rows)
+        if self._by_rows.shape != state.rows.shape:
+            self._by_rows = np.zeros_like(state.rows)
+        # Of what is not seen it holds anything: those rows are not followed.
+        by_rows = self._by_rows
         seen = np.empty(len(state.rows), np.uint8)
         # Errors count by the share of the picture, whatever its size.
         error *= np.float32(1 / error.size)
