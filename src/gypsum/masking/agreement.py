@@ -292,7 +292,8 @@ def _second_look(
         picture = small.read()
         own = maps[view.name]
         odds = _odds(small, picture, own, shape, palette, ground, _BEYOND_FIRST)
-        return (255 / (1 + np.exp(-guided(picture, odds).clip(-30, 30)))).astype(np.uint8)
+        likely = 1 / (1 + np.exp(-guided(picture, odds).clip(-30, 30)))
+        return np.asarray(255 * likely, np.uint8)
 
     with ThreadPoolExecutor(threads) as pool:
         return {
@@ -343,4 +344,4 @@ def _odds(
     if ground is not None:
         odds += _GROUND * ground(work, picture, core, off)
     odds[inward < -beyond] = -2 * abs(_OWN_SUREST) - 4
-    return odds.astype(np.float32)
+    return np.asarray(odds, np.float32)

@@ -91,14 +91,17 @@ class GroundOdds:
             return np.zeros(picture.shape[:2], np.float32)
         inside, outside = (_distribution(pairs, part) for part in (core, around))
         table = np.log(inside / outside).clip(-_SUREST, _SUREST).astype(np.float32)
-        total = sum(free * table[numbers] for numbers, free in pairs)
-        odds = (total / (sum(free for _, free in pairs) + _SILENT)).astype(np.float32)
-        return cv2.resize(odds, picture.shape[1::-1]).astype(np.float32)
+        said, weights = np.zeros(lab.shape[:2], np.float32), np.full(lab.shape[:2], _SILENT)
+        for steps, free in pairs:
+            said += free * table[steps]
+            weights += free
+        odds = (said / weights).astype(np.float32)
+        return np.asarray(cv2.resize(odds, picture.shape[1::-1]), np.float32)
 
 
 def _lab(picture: UInt8) -> Float32:
     lab = cv2.cvtColor(picture, cv2.COLOR_RGB2Lab).astype(np.float32)
-    return cv2.GaussianBlur(lab, (0, 0), _BLUR).astype(np.float32)
+    return np.asarray(cv2.GaussianBlur(lab, (0, 0), _BLUR), np.float32)
 
 
 def onto_plane(view: View, plane: Float64) -> Float64:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from gypsum.formats.atomic import atomic_write
 from gypsum.masking.given import read_given
-from gypsum.masking.saliency import MODEL, SaliencyNetwork
+from gypsum.masking.saliency import MODEL, SaliencyNetwork, look_twice
 from gypsum.masking.turntable import still_surroundings
 from gypsum.scene import Progress, no_progress
 from gypsum.scene.capture import Capture, PhotoFile
@@ -23,7 +23,7 @@ from gypsum.scene.capture import Capture, PhotoFile
 UInt8 = NDArray[np.uint8]
 
 #: Long side at which photos are read for the network, which makes them smaller still.
-_READING_SIDE = 800
+_READING_SIDE = 1000
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def mask_photos(
             with Image.open(photos / photo.name) as file:
                 file.draft("RGB", (_READING_SIDE, _READING_SIDE))
                 picture = np.asarray(file.convert("RGB"))
-            values = saliency(picture)
+            values = look_twice(saliency, picture)
             size = (photo.width, photo.height)
             mask = cv2.resize(values, size, interpolation=cv2.INTER_LINEAR)
             _write(folder, photo, (mask * 255).round().astype(np.uint8))

@@ -158,6 +158,23 @@ def clear_ground(context: StageContext) -> None:
         )
 
 
+def draw_masks(context: StageContext, views: Sequence[View], folder: Path) -> None:
+    """The sheet of all photos with the outline of the object in each, where there are masks."""
+    from PIL import Image
+
+    from gypsum.report import draw_outlines, outline, pictures
+
+    singles = context.inputs["object"] / "singles" if "object" in context.inputs else None
+    masked = [view for view in views if view.mask is not None]
+    if not masked:
+        return
+    tiles = [outline(view, singles and singles / f"{view.name}.png") for view in masked]
+    folder.mkdir(parents=True, exist_ok=True)
+    with atomic_write(folder / pictures.MASKS.file) as file:
+        Image.fromarray(draw_outlines(tiles)).save(file, "JPEG", quality=86)
+    context.facts["changed_masks"] = [tile.name for tile in tiles if tile.changed]
+
+
 def attached(views: Sequence[View], inputs: Mapping[str, Path]) -> list[View]:
     """The views with the object's masks, where there are some."""
     folders = [inputs[stage] for stage in ("ground", "object") if stage in inputs]
@@ -176,8 +193,8 @@ MASKS = Stage(
     "cameras",
     needs=("photos",),
     settings=("mask", "mask_folder", "mask_model"),
-    cost=15,
-    version=2,
+    cost=30,
+    version=3,
     when="mask",
 )
 OBJECT = Stage(

@@ -17,7 +17,7 @@ import numpy as np
 
 from gypsum.errors import InputError
 from gypsum.options import Settings
-from gypsum.pipelines.masks import GROUND, MASKS, OBJECT, attached, feature_masks
+from gypsum.pipelines.masks import GROUND, MASKS, OBJECT, attached, draw_masks, feature_masks
 from gypsum.scene import Box, Capture, SparseModel, View
 from gypsum.workspace import Pipeline, Stage, StageContext
 
@@ -335,6 +335,7 @@ def draw_previews(context: StageContext) -> None:
         progress=context.progress,
     )
     context.facts["agreement_db"] = drawn.agreement_db
+    draw_masks(context, posed_views(context), context.folder / "previews")
 
 
 def write_scan_report(context: StageContext) -> None:
@@ -557,6 +558,7 @@ PHOTO_SCAN = Pipeline(
             "files",
             needs=("cameras", "undistort", "object", "ground", "depth", "fusion", "texture"),
             publishes=("previews",),
+            version=2,
             cost=30,
         ),
         Stage(

@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from gypsum.options import Settings
+from gypsum.pipelines.masks import draw_masks
 from gypsum.pipelines.photo import PHOTO_SCAN, box_words, given_box, posed_views
 from gypsum.scene import PointCloud, SparseModel
 from gypsum.workspace import Pipeline, Stage, StageContext
@@ -175,6 +176,7 @@ def draw_pictures(context: StageContext) -> None:
         )
         context.facts["agreement_db"] = drawn.agreement_db
     _draw_splats(context)
+    draw_masks(context, posed_views(context), context.folder / "previews")
 
 
 def _draw_splats(context: StageContext) -> None:
@@ -286,6 +288,7 @@ SPLAT_SCAN = Pipeline(
             needs=("cameras", *_VIEWS, "splats", "texture"),
             publishes=("previews",),
             cost=10,
+            version=2,
         ),
         _as_in_photos("report", _EVERYTHING),
     ),

@@ -10,6 +10,7 @@ from gypsum.report.facts import (
     describe_versions,
     now,
 )
+from gypsum.report.outlines import draw_outlines, outline
 from gypsum.report.previews import PreviewFacts, write_model_previews, write_previews
 from gypsum.report.render import Eye, Renderer, Shading, on_backdrop, render
 from gypsum.report.schema import (
@@ -61,9 +62,11 @@ __all__ = [
     "describe_surface",
     "describe_versions",
     "draw_coverage",
+    "draw_outlines",
     "find_coverage",
     "now",
     "on_backdrop",
+    "outline",
     "render",
     "write_model_previews",
     "write_previews",

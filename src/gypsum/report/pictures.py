@@ -52,6 +52,14 @@ STRIP = Picture(
     wide=True, in_report=False,
 )  # fmt: skip
 
+MASKS = Picture(
+    "masks.jpg",
+    "All photos with the outline of the object.",
+    "What counts as the object in each photo, and how much of it (intersection over union) the "
+    "photo alone gave. Red: the other photos changed it much; look whether the outline is right.",
+    wide=True,
+)
+
 SPLATS = Picture("splats.png", "The splats from one side.", "The splats.", wide=True)
 SPLATS_TURN = Picture(
     "splats.webp", "The splats from changing places.", "The splats from between the photos.",
@@ -72,5 +80,5 @@ TERRAIN = Picture(
 )
 
 OF_SPLATS = (SPLATS, SPLATS_TURN, SPLATS_COMPARISON)
-PICTURES = (MODEL, TURNTABLE, CLAY, TERRAIN, COMPARISON, *OF_SPLATS, CAMERAS, DEPTH, STRIP)
+PICTURES = (MODEL, TURNTABLE, CLAY, TERRAIN, COMPARISON, *OF_SPLATS, CAMERAS, MASKS, DEPTH, STRIP)
 """In the order in which the report shows them."""
