@@ -116,12 +116,10 @@ def upright(views: list[View]) -> Float64:
     """(3, 3) rotation to Z up, for an axis that most photos have at their top."""
     up = -np.sum([view.R[1] for view in views], axis=0)
     axis = int(np.argmax(np.abs(up)))
-    if axis == 2:
-        return np.diag([1.0, np.sign(up[2]), np.sign(up[2])])
-    others = [(axis + 1) % 3, (axis + 2) % 3]
     rotation = np.zeros((3, 3))
     rotation[2, axis] = np.sign(up[axis])
-    rotation[0, others[0]] = 1
+    # The first of the other axes stays the one to the right.
+    rotation[0, 1 if axis == 0 else 0] = 1
     rotation[1] = np.cross(rotation[2], rotation[0])
     return rotation
 
