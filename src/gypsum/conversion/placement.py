@@ -43,7 +43,7 @@ def _moved(model: Asset, move: Callable[[Float32], Float32]) -> Asset:
     if isinstance(model, Splats):
         return replace(model, means=move(model.means))
     if isinstance(model, PointCloud):
-        return replace(model, points=move(model.points))
+        return replace(model, points=move(model.points), place=None)
     if isinstance(model, Mesh):
         return replace(model, vertices=move(model.vertices))
     return replace(model, mesh=replace(model.mesh, vertices=move(model.mesh.vertices)))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from gypsum.errors import InputError, ReconstructionError, ResourceError
 from gypsum.formats import fbx, gltf, obj, ply, stl, usd, xyz
 from gypsum.formats.atomic import atomic_write, write_together
+from gypsum.formats.clouds.write_las import las, laz
 from gypsum.formats.options import USUAL, WriteOptions
 from gypsum.formats.reading import Asset, Model
 from gypsum.formats.splats import files as splat_files
@@ -58,6 +59,8 @@ _ALL = (
         ply.model,
     ),
     Format("STL", ".stl", "shape only, for 3D printing", False, stl.stl),
+    Format("LAS", ".las", "coloured points for surveyors", False, las, las),
+    Format("LAZ", ".laz", "the same, compressed", False, laz, laz),
     Format("XYZ", ".xyz", "text: coloured points on the surface", False, xyz.xyz, xyz.xyz),
 )
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gypsum.errors import InputError
-from gypsum.formats import fbx, gltf, obj, ply, stl, usd, xyz
+from gypsum.formats import clouds, fbx, gltf, obj, ply, stl, usd, xyz
 from gypsum.formats.ply.read import property_names
 from gypsum.formats.source import Source
 from gypsum.formats.splats.files import PLY_READERS, SPLAT_READERS
@@ -21,9 +21,17 @@ Asset = Model | Splats
 """The same, and what only some programs take for a model."""
 
 _OF_ONE_FRAME = {
+    ".asc": clouds.read,
+    ".csv": clouds.read,
+    ".e57": clouds.read,
     ".fbx": fbx.read,
     ".glb": gltf.read,
     ".gltf": gltf.read,
+    ".las": clouds.read,
+    ".laz": clouds.read,
+    ".pcd": clouds.read,
+    ".pts": clouds.read,
+    ".txt": clouds.read,
     ".usd": usd.read,
     ".usda": usd.read,
     ".usdc": usd.read,

@@ -14,7 +14,7 @@ from gypsum.formats.limits import MOST_ELEMENTS
 from gypsum.formats.options import WriteOptions
 from gypsum.formats.sampling import blend, draw_on_surface
 from gypsum.formats.source import Source
-from gypsum.scene import PointCloud, TexturedMesh
+from gypsum.scene import Place, PointCloud, TexturedMesh
 
 POINTS = 200_000
 """Enough for a dense look; about 12 MB of text."""
@@ -27,10 +27,18 @@ def xyz(
 ) -> dict[Path, bytes]:
     """A cloud's points; of a mesh the vertices, and points spread evenly over it; Z up, metres."""
     cloud = model if isinstance(model, PointCloud) else surface_points(model, POINTS)
-    table = np.hstack([cloud.points, cloud.normals, cloud.colors])
+    place = cloud.place
+    points = cloud.points if place is None else place.full(cloud.points)
+    table = np.hstack([points, cloud.normals, cloud.colors])
+    # Of a larger frame, a tenth of a millimetre; of degrees as much.
+    digits = ["%.7g"] * 3 if place is None else [_digits(metres) for metres in place.metres]
     buffer = io.BytesIO()
-    np.savetxt(buffer, table, "%.7g %.7g %.7g %.4f %.4f %.4f %d %d %d")
+    np.savetxt(buffer, table, " ".join(digits) + " %.4f %.4f %.4f %d %d %d")
     return {path: buffer.getvalue()}
+
+
+def _digits(metres: float) -> str:
+    return f"%.{max(0, 4 + round(np.log10(metres)))}f"
 
 
 def surface_points(model: TexturedMesh, count: int) -> PointCloud:
@@ -59,12 +67,15 @@ def read(source: Source, up_axis: str = "z") -> PointCloud:
     comments, are left out. Further columns are left out too.
     """
     table = _table(source)
-    points = np.ascontiguousarray(table[:, :3], np.float32)
+    exact, place = table[:, :3], Place()
+    if up_axis == "z" and np.isfinite(exact).all():
+        place = Place.around(exact.min(axis=0), exact.max(axis=0))
+    points = np.ascontiguousarray(place.local(exact), np.float32)
     normals = np.zeros_like(points)
     colors = np.full(points.shape, _GRAY, np.uint8)
     if table.shape[1] >= 9:
         first, second = table[:, 3:6], table[:, 6:9]
-        first, second = (first, second) if _are_normals(first) else (second, first)
+        first, second = (second, first) if _are_normals(second) else (first, second)
         normals, colors = first.astype(np.float32), _as_colors(second)
     elif table.shape[1] >= 6:
         # The last three: intensity may stand before colours.
@@ -77,7 +88,8 @@ def read(source: Source, up_axis: str = "z") -> PointCloud:
         raise source.fail("has positions that are no numbers; it is damaged")
     if up_axis == "y":
         points, normals = z_up(points), z_up(normals)
-    return PointCloud(points, np.nan_to_num(normals), colors)
+    normals = np.nan_to_num(normals)
+    return PointCloud(points, normals, colors, place=None if place.trivial else place)
 
 
 _GRAY = 190

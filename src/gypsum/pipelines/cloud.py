@@ -9,6 +9,7 @@ import json
 import math
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,6 +48,9 @@ _SIDES = (512, 1024, 2048, 4096, 8192)
 #: Formats that hold the cleaned cloud instead of the surface.
 POINT_FORMATS = ("las", "laz", "xyz")
 
+#: From how high pictures look at models, and into rooms, radians; and metres below a room's ceiling
+#: that are not shown.
+_FROM_ABOVE, _INTO_ROOMS, _CEILING = 0.5, 1.0, 0.15
 #: Stages that leave drawings, in a folder of their name.
 _DRAWING = ("plan", "terrain")
 
@@ -329,13 +333,14 @@ def _cloud_of(context: StageContext) -> Gathered:
 def simplify_surface(context: StageContext) -> None:
     """The surface with as many triangles as asked for."""
     from gypsum.formats.ply import read_mesh, write_mesh
-    from gypsum.rooms import flattened
+    from gypsum.rooms import flattened, sharpened
     from gypsum.surface import simplify
 
     full = read_mesh(context.inputs["surface"] / _MESH)
-    if context.settings["plan"]:
-        full = flattened(full, _planes(context).all)
-    mesh = simplify(full, context.settings["faces"])
+    planes = _planes(context).all if context.settings["plan"] else ()
+    mesh = simplify(flattened(full, planes) if planes else full, context.settings["faces"])
+    if planes:
+        mesh = sharpened(mesh, planes)
     write_mesh(context.folder / _MESH, Mesh(mesh.vertices, mesh.faces), normals=True)
     context.facts.update(faces=len(mesh.faces), available=len(full.faces))
 
@@ -441,9 +446,13 @@ def draw_previews(context: StageContext) -> None:
     from gypsum.report import write_model_previews
     from gypsum.report.pictures import TERRAIN
 
+    model = read_textured(context.inputs["texture"])
+    if context.settings["plan"]:
+        model = _opened_above(model, _planes(context))
     write_model_previews(
         context.folder / "previews",
-        read_textured(context.inputs["texture"]),
+        model,
+        above=_INTO_ROOMS if context.settings["plan"] else _FROM_ABOVE,
         threads=context.threads,
         progress=context.progress,
     )
@@ -451,6 +460,18 @@ def draw_previews(context: StageContext) -> None:
         shutil.copyfile(
             context.inputs["terrain"] / "terrain.png", context.folder / "previews" / TERRAIN.file
         )
+
+
+def _opened_above(model: TexturedMesh, planes: Planes) -> TexturedMesh:
+    """A room without its ceiling, so that one can look into it."""
+    heights = model.mesh.vertices[model.mesh.faces][:, :, 2]
+    shown = ~(heights > planes.ceiling - _CEILING).all(axis=1)
+    return replace(
+        model,
+        mesh=replace(model.mesh, faces=model.mesh.faces[shown]),
+        uv_faces=model.uv_faces[shown],
+        face_materials=model.face_materials[shown],
+    )
 
 
 def write_scan_report(context: StageContext) -> None:
@@ -579,7 +600,8 @@ CLOUD_SCAN = Pipeline(
             "Drawing pictures of the model",
             f"{_HERE}:draw_previews",
             "files",
-            needs=("terrain", "texture"),
+            needs=("clean", "terrain", "texture"),
+            settings=("plan",),
             publishes=("previews",),
             cost=20,
         ),

@@ -18,7 +18,7 @@ Float64 = NDArray[np.float64]
 FIELD = np.radians(28)
 """Field of view of pictures: a portrait lens."""
 
-FRONT, ABOVE = np.radians(-60.0), np.radians(30.0)
+FRONT, ABOVE = float(np.radians(-60.0)), float(np.radians(30.0))
 """Azimuth and elevation from which to show what no photo tells how to look at."""
 
 _SAMPLES = 20_000

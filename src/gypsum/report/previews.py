@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -83,19 +83,25 @@ def write_previews(
 
 
 def write_model_previews(
-    folder: Path, model: TexturedMesh, *, threads: int = 0, progress: Progress = no_progress
+    folder: Path,
+    model: TexturedMesh,
+    *,
+    above: float,
+    threads: int = 0,
+    progress: Progress = no_progress,
 ) -> PreviewFacts:
-    """Draw the pictures of a model of which there are no photos."""
+    """Draw the pictures of a model of which there are no photos, from an elevation in radians."""
     folder.mkdir(parents=True, exist_ok=True)
     renderer = Renderer(model, threads)
-    focus = find_focus(model.mesh, (), renderer)
+    focus = replace(find_focus(model.mesh, (), renderer), elevation=above)
     written = []
     for picture, size, shading in (
         (pictures.MODEL, _PORTRAIT, Shading.TEXTURE),
         (pictures.CLAY, _CLAY, Shading.CLAY),
     ):
         progress(0.1, "drawing the model")
-        drawn = renderer.render(focus.portrait(*size), shading, ball=focus.ball)
+        eye = focus.orbit(focus.first, *size).filled_by(focus.points, 0.85)
+        drawn = renderer.render(eye, shading, ball=focus.ball)
         written.append(_save(folder / picture.file, on_backdrop(drawn)))
     return PreviewFacts((*written, *_turn(folder, renderer, focus, progress)), None)
 

@@ -1,7 +1,7 @@
 """Rooms: their planes, and plans of them. For clouds and meshes of any scan, Z up, in metres."""
 
 from gypsum.rooms.drawing import encode_dxf, encode_svg
-from gypsum.rooms.flattening import flattened
+from gypsum.rooms.flattening import flattened, sharpened
 from gypsum.rooms.outline import Plan, Room, find_rooms
 from gypsum.rooms.planes import Plane, Planes, find_planes
 
@@ -15,4 +15,5 @@ __all__ = [
     "find_planes",
     "find_rooms",
     "flattened",
+    "sharpened",
 ]

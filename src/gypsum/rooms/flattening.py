@@ -20,8 +20,7 @@ CORNER = 0.04
 def flattened(mesh: Mesh, planes: Sequence[Plane]) -> Mesh:
     """The mesh with its vertices moved onto the planes that they lie near to.
 
-    In corners, which a smooth surface rounds, vertices go to where planes meet. What stands before
-    a wall further than ``REACH`` stays as it is.
+    What stands before a wall further than ``REACH`` stays as it is.
     """
     vertices = mesh.vertices.astype(np.float64)
     normals = mesh.vertex_normals().astype(np.float64)
@@ -33,6 +32,12 @@ def flattened(mesh: Mesh, planes: Sequence[Plane]) -> Mesh:
     for number, plane in enumerate(planes):
         mine = flat & (best == number)
         vertices[mine] -= away[number, mine, None] * plane.normal
+    return Mesh(vertices.astype(np.float32), mesh.faces, mesh.colors)
+
+
+def sharpened(mesh: Mesh, planes: Sequence[Plane]) -> Mesh:
+    """The mesh with its corners, which a smooth surface rounds, moved to where planes meet."""
+    vertices, normals = mesh.vertices.astype(np.float64), mesh.vertex_normals().astype(np.float64)
     for first, one in enumerate(planes):
         for second in range(first + 1, len(planes)):
             other = planes[second]

@@ -13,9 +13,11 @@ from gypsum.formats.clouds.las import open_las
 from gypsum.formats.clouds.pcd import open_pcd
 from gypsum.formats.clouds.ply import open_ply
 from gypsum.formats.clouds.text import open_text
+from gypsum.formats.clouds.whole import whole_cloud
 from gypsum.formats.source import Source
+from gypsum.scene import PointCloud
 
-__all__ = ["CHUNK", "CLOUD_SUFFIXES", "Chunk", "CloudFile", "Scan", "is_cloud", "open_cloud"]
+__all__ = ["CHUNK", "CLOUD_SUFFIXES", "Chunk", "CloudFile", "Scan", "is_cloud", "open_cloud", "read"]
 
 _READERS: dict[str, Callable[[Source], CloudFile]] = {
     ".asc": open_text,
@@ -66,6 +68,11 @@ def _guarded(source: Source, opened: CloudFile) -> Iterator[Chunk]:
         yield from opened.chunks()
     except DAMAGE as error:
         raise source.fail("is damaged, or not what its name says") from error
+
+
+def read(source: Source) -> PointCloud:
+    """The whole file as one cloud."""
+    return whole_cloud(open_cloud(source.path), source.path.name)
 
 
 def is_cloud(path: Path) -> bool:

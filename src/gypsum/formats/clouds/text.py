@@ -52,7 +52,7 @@ class Columns:
         found.width = width = table.shape[1]
         found.position = [0, 1, 2]
         if width >= 9:
-            first = _are_normals(table[:, 3:6])
+            first = not _are_normals(table[:, 6:9])
             found.normal, found.color = ([3, 4, 5], [6, 7, 8]) if first else ([6, 7, 8], [3, 4, 5])
         elif width >= 6:
             # The last three: intensity may stand before colours.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from gypsum.errors import InputError
 from gypsum.formats.assembly import PLAIN, Piece, assemble, triangulated, turned
 from gypsum.formats.limits import MOST_ELEMENTS
 from gypsum.formats.source import Source
-from gypsum.scene import Material, Mesh, PointCloud, TexturedMesh
+from gypsum.scene import Material, Mesh, Place, PointCloud, TexturedMesh
 
 TYPES = {
     "char": "i1", "int8": "i1", "uchar": "u1", "uint8": "u1",
@@ -41,6 +41,13 @@ def read(source: Source, up_axis: str = "z") -> TexturedMesh | Mesh | PointCloud
     normals = _optional(source, vertices, "nx ny nz", np.float32)
     colors = _colors(vertices)
     if content.corners is None or len(content.corners) == 0:
+        exact = _stack(source, vertices, "x y z", np.float64)
+        if up_axis == "z" and np.isfinite(exact).all() and len(exact):
+            place = Place.around(exact.min(axis=0), exact.max(axis=0))
+            if not place.trivial:
+                local = place.local(exact).astype(np.float32)
+                piece = Piece(local, np.empty((0, 3), np.int32), normals=normals)
+                return replace(_cloud(source, piece, colors), place=place)
         piece = turned(Piece(positions, np.empty((0, 3), np.int32), normals=normals), up_axis)
         return _cloud(source, piece, colors)
     pieces = _pieces(source, content, Piece(positions, content.corners, PLAIN, None, None, normals))

@@ -17,7 +17,7 @@ from gypsum.formats.options import WriteOptions
 from gypsum.formats.texture import encode_beside
 from gypsum.scene import Material, Mesh, PointCloud, TexturedMesh
 
-_NAMES = {"f4": "float", "u1": "uchar", "u2": "ushort", "i4": "int"}
+_NAMES = {"f8": "double", "f4": "float", "u1": "uchar", "u2": "ushort", "i4": "int"}
 
 _END = b"end_header\n"
 
@@ -50,7 +50,7 @@ def model(path: Path, model: TexturedMesh | PointCloud, options: WriteOptions) -
     their own texture coordinates, as MeshLab wants them.
     """
     if isinstance(model, PointCloud):
-        return {path: _encode(_cloud_columns(model))}
+        return {path: _encode(_exact_columns(model))}
     maps, files = encode_beside(path, _colors_only(model), options.textures)
     parts = split_at_seams(model)
     columns = _vectors("x y z", "f4", np.vstack([part.vertices for part in parts]))
@@ -115,6 +115,14 @@ def _cloud_columns(cloud: PointCloud) -> Columns:
         columns["support"] = ("u2", cloud.support)
     if cloud.confidence is not None:
         columns["confidence"] = ("f4", cloud.confidence)
+    return columns
+
+
+def _exact_columns(cloud: PointCloud) -> Columns:
+    """Of a cloud in a larger frame, coordinates there, as numbers that hold them."""
+    columns = _cloud_columns(cloud)
+    if cloud.place is not None:
+        columns |= _vectors("x y z", "f8", cloud.place.full(cloud.points))
     return columns
 
 
