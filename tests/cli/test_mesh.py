@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -128,11 +129,11 @@ def test_splats_with_their_photos(tmp_path: Path) -> None:
     ],
 )
 def test_what_can_not_be_meshed_is_said(
-    splats: Path, tmp_path: Path, output: str, options: dict[str, object], words: str
+    splats: Path, tmp_path: Path, output: str, options: dict[str, Any], words: str
 ) -> None:
     photographed(tmp_path)
     (tmp_path / "empty").mkdir()
-    given = {
+    given: dict[str, Any] = {
         name: tmp_path / value if isinstance(value, str) else value
         for name, value in options.items()
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -130,7 +131,7 @@ def test_models_are_drawn_as_well(tmp_path: Path) -> None:
     ],
 )
 def test_what_can_not_be_drawn_is_said(
-    ball: Path, tmp_path: Path, output: str, options: dict[str, object], words: str
+    ball: Path, tmp_path: Path, output: str, options: dict[str, Any], words: str
 ) -> None:
     if output == ".":
         (tmp_path / "b.png").mkdir()

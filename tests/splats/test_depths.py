@@ -99,7 +99,7 @@ def flat_splats(points: Float64, normals: Float64, size: float) -> Splats:
 def view_from(place: Float64, size: int = 80) -> View:
     """A camera that looks at the origin."""
     z = -place / np.linalg.norm(place)
-    x = np.cross(z, (0, 0, 1))
+    x = np.cross(z, np.array([0.0, 0, 1]))
     x /= np.linalg.norm(x)
     R = np.stack([x, np.cross(z, x), z])
     K = np.array([[1.2 * size, 0, size / 2], [0, 1.2 * size, size / 2], [0, 0, 1]])

@@ -64,8 +64,7 @@ def to_mesh(
     """
     wanted = mesh_options(options)
     path = Path(source)
-    single = isinstance(target, str | os.PathLike)
-    targets = [Path(target)] if single else [Path(one) for one in target]
+    targets = [Path(one) for one in _each(target)]
     _check(path, targets, wanted)
     with tempfile.TemporaryDirectory(prefix="gypsum-mesh-") as folder:
         progress(0.0, f"reading {path.name}")
@@ -80,6 +79,10 @@ def to_mesh(
     x, y, z = (float(side) for side in np.ptp(mesh.vertices, axis=0))
     painted = "splats" if scene.made_up else "photos"
     return MeshResult(tuple(files), len(mesh.faces), (x, y, z), len(scene.views), painted)
+
+
+def _each(target: StrPath | Sequence[StrPath]) -> Sequence[StrPath]:
+    return [target] if isinstance(target, str | os.PathLike) else target
 
 
 def _signature() -> inspect.Signature:

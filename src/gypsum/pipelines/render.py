@@ -192,10 +192,12 @@ def _drawing_splats(splats: Splats, views: Sequence[View], options: RenderOption
     extent = spread(views)
 
     def draw(view: View) -> Drawn:
-        color, opacity = draw_splats(splats, view, extent=extent, threads=options.threads)
         depths = draw_depths(splats, view, extent, threads=options.threads)
-        seen = depths.surface > 0
-        return Drawn(color, opacity, depths.surface, depths.normals * seen[..., None])
+        color = np.zeros((view.height, view.width, 3), np.uint8)
+        if options.show is Shown.COLOR:
+            color, _ = draw_splats(splats, view, extent=extent, threads=options.threads)
+        normals = np.where((depths.surface > 0)[..., None], depths.normals, np.float32(0))
+        return Drawn(color, depths.opacity, depths.surface, normals)
 
     return draw
 
@@ -208,13 +210,14 @@ def _drawing_model(model: Any, options: RenderOptions) -> Draw:
     def draw(view: View) -> Drawn:
         eye = Eye.of(view)
         picture = renderer.render(eye)
-        opacity = picture[..., 3].astype(np.float32) / 255
+        opacity: Float32 = np.asarray(picture[..., 3] / 255, np.float32)
         color = np.rint(picture[..., :3] * opacity[..., None]).astype(np.uint8)
         normals = np.zeros((*opacity.shape, 3), np.float32)
         if options.show is Shown.NORMALS:
             drawn = renderer.render(eye, Shading.NORMALS, 1)
             shown = drawn[..., :3].astype(np.float32) / 127.5 - 1
-            normals = shown * np.array([1, -1, -1], np.float32) * (drawn[..., 3:] > 0)
+            shown *= np.array([1, -1, -1], np.float32) * (drawn[..., 3:] > 0)
+            normals = np.asarray(shown, np.float32)
         return Drawn(color, opacity, renderer.depth(eye), normals)
 
     return draw
@@ -246,9 +249,9 @@ def _colored(drawn: Drawn, background: Backdrop) -> UInt8:
         solid = np.maximum(drawn.opacity, 1 / 255)[..., None]
         straight = np.rint(drawn.color / solid).clip(0, 255)
         alpha = np.rint(255 * drawn.opacity)[..., None]
-        return np.concatenate([straight, alpha], axis=-1).astype(np.uint8)
+        return np.asarray(np.concatenate([straight, alpha], axis=-1), np.uint8)
     behind = (1 - drawn.opacity)[..., None] * np.array(_COLORS[background], np.float32)
-    return np.rint(drawn.color + behind).clip(0, 255).astype(np.uint8)
+    return np.asarray(np.rint(drawn.color + behind).clip(0, 255), np.uint8)
 
 
 def _as_colors(normals: Float32) -> UInt8:
@@ -256,7 +259,7 @@ def _as_colors(normals: Float32) -> UInt8:
     toward = normals * np.array([1, -1, -1], np.float32)
     colors = np.rint((toward + 1) * 127.5)
     colors[~normals.any(axis=-1)] = 0
-    return colors.astype(np.uint8)
+    return np.asarray(colors, np.uint8)
 
 
 def _limits(depth: Float32) -> tuple[float, float]:

@@ -69,7 +69,7 @@ def turntable(
 
 def orbit(subject: Subject, width: int, height: int) -> list[View]:
     """Views from all around, at several heights: as many as a mesh needs."""
-    views = []
+    views: list[View] = []
     for elevation, count in _RINGS:
         # Rings begin beside each other, so that views of two are not one above the other.
         turns = 2 * np.pi * (np.arange(count) + len(views) % 3 / 3) / count
