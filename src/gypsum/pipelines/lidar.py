@@ -65,9 +65,16 @@ def read_depth_capture(context: StageContext) -> None:
 
 
 def place_frames(context: StageContext) -> None:
-    """Where each frame was taken."""
+    """Where each frame was taken: as the capture says, refined; or found without that."""
+    from gypsum.cameras.depth_poses import place_depth_frames
+
     source = context.inputs["photos"]
-    frames = read_frames(source)
+    placed = place_depth_frames(
+        read_frames(source), threads=context.threads, progress=context.progress
+    )
+    frames = placed.frames
+    for name in placed.lost:
+        context.warn(f"Frame {name} was left out: it shows too little of what others show.")
     _link(context.folder / "images", source / "photos")
     for name in ("photos", "depth", "confidence"):
         _link(context.folder / name, source / name)
@@ -75,11 +82,24 @@ def place_frames(context: StageContext) -> None:
     sparse_model(frames).write(context.folder / "sparse")
     context.facts.update(
         metric=True,
-        up="given",
-        up_note="up is as the capture says",
+        up="given" if placed.drift is not None else "guess",
+        up_note="up is as the capture says"
+        if placed.drift is not None
+        else "the capture does not say which way is up: the first picture is taken for level",
         scale="given",
         scale_note="the size is that of the depth maps, in metres",
         unregistered={},
+        drift={
+            "refined": placed.refined,
+            "mean_m": placed.drift,
+            "worst_m": placed.worst,
+            "turn_degrees": placed.turn,
+            "misfit_before_m": placed.before,
+            "misfit_after_m": placed.after,
+            "pairs": placed.pairs,
+            "loops": placed.loops,
+            "matches": placed.matches,
+        },
     )
 
 

@@ -181,9 +181,7 @@ def furnish() -> tuple[Mesh, Int32]:
     b.box(PICTURE, (1.85, 0.0, 1.3), (2.3, 0.03, 1.9))
     b.box(PICTURE, (0.0, 0.35, 1.15), (0.03, 0.95, 1.8))
     triangles = np.concatenate(b.triangles)
-    vertices, faces = np.unique(
-        np.round(triangles.reshape(-1, 3), 6), axis=0, return_inverse=True
-    )
+    vertices, faces = np.unique(np.round(triangles.reshape(-1, 3), 6), axis=0, return_inverse=True)
     mesh = Mesh(vertices.astype(np.float32), faces.reshape(-1, 3).astype(np.int32))
     return mesh, np.array(b.things, np.int32)
 
@@ -330,9 +328,7 @@ def walk(count: int, seed: int) -> Iterator[tuple[Float64, Float64]]:
         yield look_at(center + wobble[n], aim, math.radians(3) * math.sin(9 * turn))
 
 
-def drifted(
-    poses: list[tuple[Float64, Float64]], seed: int
-) -> list[tuple[Float64, Float64]]:
+def drifted(poses: list[tuple[Float64, Float64]], seed: int) -> list[tuple[Float64, Float64]]:
     """The poses as a phone would tell them: with a random walk in place and direction."""
     rng = np.random.default_rng([seed, 22])
 
@@ -405,9 +401,7 @@ def make_room_sample(
         _save(color, Image.fromarray(photo), "JPEG")
         _save(paths[0], Image.fromarray(depth), "PNG")
         _save(paths[1], Image.fromarray(confidence), "PNG")
-        made.append(
-            RgbdFrame(name, width, height, K, *given, color, *paths, 0.001, number / 10)
-        )
+        made.append(RgbdFrame(name, width, height, K, *given, color, *paths, 0.001, number / 10))
         truth[f"{name}.jpg"] = _as_json(width, height, K, *true)
     write_frames(folder, made)
     with atomic_write(folder / "truth" / "cameras.json") as file:
