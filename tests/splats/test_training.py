@@ -166,6 +166,18 @@ def test_empty_places_are_filled_at_the_depth_around_them(tmp_path: Path) -> Non
     assert np.percentile(distances, 90) < 2.6
 
 
+def test_nothing_is_right_before_a_camera(tmp_path: Path) -> None:
+    model, views = scenes.capture(12, tmp_path)
+    clearings = initial.clearings(model, views)
+    # The cameras are 2.6 to 3 from the middle of a ball of 0.8.
+    assert (clearings.radii > 0.6).all()
+    assert (clearings.radii < 1.4).all()
+    near = np.array([view.center + 0.3 * view.direction for view in views], np.float32)
+    assert clearings.find(near).tolist() == list(range(12))
+    assert clearings.find(scenes.truth().means).size == 0
+    assert clearings.find(np.full((1, 3), np.nan, np.float32)).size == 0
+
+
 def test_photos_keep_no_files_open(tmp_path: Path) -> None:
     _, views = scenes.capture(6, tmp_path)
     photos = PhotoCache(views, 32, tmp_path / "cache")
