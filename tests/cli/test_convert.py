@@ -11,8 +11,16 @@ import numpy as np
 import pytest
 
 import gypsum
-from gypsum.formats import FORMATS, read_model, write_model, xyz
-from gypsum.scene import Material, Mesh, PointCloud, TexturedMesh
+from gypsum.formats import (
+    FORMATS,
+    SPLAT_FORMATS,
+    read_model,
+    read_splats,
+    write_asset,
+    write_model,
+    xyz,
+)
+from gypsum.scene import Material, Mesh, PointCloud, Splats, TexturedMesh
 
 
 @pytest.fixture(autouse=True)
@@ -195,3 +203,79 @@ def test_points_have_no_triangles(ball: Path, tmp_path: Path):
         gypsum.convert(tmp_path / "points.xyz", tmp_path / "a.ply", faces=100)
     with pytest.raises(gypsum.InputError, match="holds surfaces and the model is points"):
         gypsum.convert(tmp_path / "points.xyz", tmp_path / "a.glb")
+
+
+@pytest.fixture
+def field(tmp_path: Path) -> Path:
+    """400 splats around the origin."""
+    rows = np.random.default_rng(0).normal(size=(400, 59)).astype(np.float32)
+    rows[:, 3:6] = -3
+    rows[:, 14:] *= 0.1
+    path = tmp_path / "field.ply"
+    write_asset(path, Splats.from_rows(rows, 3), "ply")
+    return path
+
+
+def test_splats_become_all_their_formats(field: Path, tmp_path: Path):
+    done = gypsum.convert(field, tmp_path / "out", format=tuple(SPLAT_FORMATS))
+    assert done.splats
+    assert (done.points, done.triangles) == (400, 0)
+    names = {f"field.{name}" for name in SPLAT_FORMATS}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == names
+    for path in done.files:
+        again = gypsum.convert(path, tmp_path / "again.ply")
+        np.testing.assert_allclose(again.size, done.size, rtol=0.01)
+
+
+def test_splats_are_reduced(field: Path, tmp_path: Path):
+    box = ("-1", "-1", "-1", "1", "1", "1")
+    done = run(field, tmp_path / "a.spz", "--crop", *box, "--prune", 0.25, "--sh", 1, "--scale", 2)
+    assert done.returncode == 0, done.stderr
+    before = read_splats(field)
+    within = (np.abs(before.means) <= 1).all(axis=1).sum()
+    left = within - int(0.25 * within)
+    assert done.stdout.startswith(f"{tmp_path / 'a.spz'}: {left:,} splats, ")
+    splats = read_splats(tmp_path / "a.spz")
+    assert (len(splats), splats.degree) == (left, 1)
+    assert np.abs(splats.means).max() <= 2.01
+
+
+def test_points_are_cropped(ball: Path, tmp_path: Path):
+    gypsum.convert(ball, tmp_path / "points.xyz")
+    done = gypsum.convert(tmp_path / "points.xyz", tmp_path / "top.ply", crop="0 0 3 9 9 9")
+    assert 0 < done.points < 3000
+    assert done.size[2] <= 1.01
+
+
+def test_the_axis_that_is_up_may_be_told(field: Path, tmp_path: Path):
+    gypsum.convert(field, tmp_path / "a.ply", up_axis="y-down")
+    before, after = read_splats(field).means, read_splats(tmp_path / "a.ply").means
+    np.testing.assert_allclose(after, np.c_[before[:, 0], before[:, 2], -before[:, 1]], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("of", "target", "options", "words"),
+    [
+        ("field", "a.obj", {}, "field.ply holds Gaussian splats, which a.obj can't be"),
+        ("ball", "a.spz", {}, "holds no Gaussian splats, which a.spz can't be"),
+        ("field", "a.spz", {"faces": 100}, "for which there is no --faces"),
+        ("ball", "a.obj", {"prune": 0.5}, "for which there is no --prune"),
+        ("ball", "a.obj", {"crop": "0 0 0 1 1 1"}, "--crop is for splats and points"),
+        ("field", "a.spz", {"crop": "50 50 50 51 51 51"}, "Nothing of field.ply is in the box"),
+        ("field", "a.spz", {"crop": "off"}, "six numbers"),
+        ("field", "a.spz", {"prune": 1}, "less than 1"),
+        ("field", "a.spz", {"sh": 4}, "less than or equal to 3"),
+    ],
+)
+def test_mistakes_with_splats_are_explained(
+    of: str,
+    target: str,
+    options: dict[str, Any],
+    words: str,
+    field: Path,
+    ball: Path,
+    tmp_path: Path,
+):
+    with pytest.raises(gypsum.InputError, match=words):
+        gypsum.convert({"field": field, "ball": ball}[of], tmp_path / target, **options)
+    assert not (tmp_path / target).exists()

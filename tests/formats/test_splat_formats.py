@@ -267,6 +267,12 @@ def test_codebooks_err_little() -> None:
     assert np.sqrt((error**2).mean()) < 5 / 256 / np.sqrt(12) / 4
 
 
+def test_codebooks_of_a_single_value() -> None:
+    for value in (0, -3.75, 1e4):
+        book, codes = codebooks.scalar(np.full((20, 3), value, np.float32))
+        np.testing.assert_allclose(book[codes], value, rtol=1e-6, atol=1e-6)
+
+
 def test_a_palette_is_close_to_the_best() -> None:
     rng = np.random.default_rng(0)
     kinds = rng.normal(size=(300, 9)).astype(np.float32)

@@ -1,6 +1,6 @@
 """The viewer: a page in the browser, from a server that only this machine reaches."""
 
-from gypsum.viewer.prepare import Shown, prepare
+from gypsum.viewer.content import Shown, prepare
 from gypsum.viewer.serve import Server
 
 __all__ = ["Server", "Shown", "prepare"]

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 
 from gypsum.errors import ResourceError
-from gypsum.viewer.prepare import Shown
+from gypsum.viewer.content import Shown
 
 ADDRESS = "127.0.0.1"
 

@@ -27,7 +27,9 @@ def scalar(values: Float32) -> tuple[Float32, NDArray[np.uint8]]:
     than 1/127 of the range.
     """
     low, high = float(values.min()), float(values.max())
-    counts, edges = np.histogram(values, _BINS, (low, max(high, low + 1e-6)))
+    # All the same, too, have to fall into bins of some width.
+    wide = max(high, low + 1e-6 * max(1, abs(low)))
+    counts, edges = np.histogram(values.astype(np.float64), _BINS, (low, wide))
     dense = np.cbrt(counts)
     reached = np.concatenate([[0.0], np.cumsum(dense / dense.sum() + 1 / _BINS)])
     codes = np.interp(np.linspace(0, reached[-1], CODES), reached, edges)
