@@ -17,7 +17,16 @@ from gypsum.formats.clouds.whole import whole_cloud
 from gypsum.formats.source import Source
 from gypsum.scene import PointCloud
 
-__all__ = ["CHUNK", "CLOUD_SUFFIXES", "Chunk", "CloudFile", "Scan", "is_cloud", "open_cloud", "read"]
+__all__ = [
+    "CHUNK",
+    "CLOUD_SUFFIXES",
+    "Chunk",
+    "CloudFile",
+    "Scan",
+    "is_cloud",
+    "open_cloud",
+    "read",
+]
 
 _READERS: dict[str, Callable[[Source], CloudFile]] = {
     ".asc": open_text,
