@@ -43,13 +43,15 @@ def mask_photos(
     *,
     given: Mapping[str, Path],
     network: Path | None = MODEL,
+    closer: bool = True,
     threads: int = 0,
     progress: Progress = no_progress,
 ) -> SingleMasks:
     """Write ``folder/NAME.png``, grey, of the size of each upright photo.
 
     ``given`` are the masks that people made, by photo. The others are made by the ``network``;
-    None leaves them out. A mask that is there from an earlier run is kept.
+    None leaves them out. With ``closer`` it looks twice, see `look_twice`. A mask that is there
+    from an earlier run is kept.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for photo in capture.photos:
@@ -66,7 +68,7 @@ def mask_photos(
             with Image.open(photos / photo.name) as file:
                 file.draft("RGB", (_READING_SIDE, _READING_SIDE))
                 picture = np.asarray(file.convert("RGB"))
-            values = look_twice(saliency, picture)
+            values = look_twice(saliency, picture) if closer else saliency(picture)
             size = (photo.width, photo.height)
             mask = cv2.resize(values, size, interpolation=cv2.INTER_LINEAR)
             _write(folder, photo, (mask * 255).round().astype(np.uint8))

@@ -51,6 +51,9 @@ def mask_photos(context: StageContext) -> None:
         photos / "photos",
         context.folder / "masks",
         given=given,
+        # Around a turning object lies what it stands on, a mat perhaps: from closer, that is seen
+        # as a part of it more often.
+        closer=not (flipped or turntable),
         network=network if len(given) < len(capture.photos) and not _partly(given) else None,
         threads=context.threads,
         progress=context.progress,
