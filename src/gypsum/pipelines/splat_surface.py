@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gypsum.errors import ReconstructionError
 from gypsum.scene import Box, Mesh, PointCloud, Progress, Splats, View, no_progress
@@ -72,10 +73,13 @@ def surface_of_splats(
                 "longer, or with more photos."
             )
         box = box or choose_region(cloud, () if everything else views)
+        inside = cloud.points[box.contains(cloud.points)]
+        if not len(inside):
+            raise ReconstructionError("No surface of the splats lies in the box given with --box.")
         mesh = surface_of_depths(
             depths.trusted(),
             box,
-            _pixel(cloud.select(box.contains(cloud.points)), views),
+            _pixel(inside, views),
             count=len(depths),
             threads=threads,
             memory=memory,
@@ -94,11 +98,10 @@ def surface_of_splats(
     return SplatSurface(smooth, box)
 
 
-def _pixel(cloud: PointCloud, views: Sequence[View]) -> float:
-    """Size of a pixel on most of the points, world units."""
-    points = cloud.points[::_SOME]
-    sizes = [view.project(points)[1] / view.K[0, 0] for view in views]
-    return float(np.median(np.concatenate(sizes)))
+def _pixel(points: NDArray[np.float32], views: Sequence[View]) -> float:
+    """Size of a pixel on most of the points (N, 3) before the views, world units."""
+    sizes = np.concatenate([view.project(points[::_SOME])[1] / view.K[0, 0] for view in views])
+    return float(np.median(sizes[sizes > 0]))
 
 
 def _as_cloud(mesh: Mesh) -> PointCloud:
