@@ -16,7 +16,7 @@ def splats(count: int = 2000) -> Splats:
     rows = np.zeros((count, 59), np.float32)
     direction = rng.normal(size=(count, 3))
     rows[:, :3] = direction / np.linalg.norm(direction, axis=1, keepdims=True)
-    rows[:, 3:6] = np.log(0.06)
+    rows[:, 3:6] = np.log(0.1)
     rows[:, 6:10] = rng.normal(size=(count, 4))
     rows[:, 10] = 4
     above = rows[:, 2] > 0

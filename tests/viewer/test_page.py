@@ -161,6 +161,7 @@ def test_a_phone_has_all_tools_within_reach(browser: Any, tmp_path: Path) -> Non
         opened = Page(browser, server, color_scheme="dark", has_touch=True)
         page = opened.page
         page.set_viewport_size(PHONE)
+        page.click("#fit")
         picture = opened.picture()
         assert picture[300, 3].max() < 60
         for tool in ("orbit", "walk", "measure", "background", "shot", "fit"):

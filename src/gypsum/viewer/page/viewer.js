@@ -13,6 +13,8 @@ const FIELD_OF_VIEW = 45;
 const WALKING = 0.7;
 /** Fingers and mice that move less, in pixels, click. */
 const STILL = 6;
+/** Points within so many pixels can be picked. */
+const NEAR = 7;
 
 const dark = matchMedia("(prefers-color-scheme: dark)").matches;
 const canvas = $("view");
@@ -161,10 +163,22 @@ function measure(on) {
   mark();
 }
 
+/** Between splats one sees the far side: what is nearest around a place counts. */
+const AROUND = [[0, 0], [3, 0], [-3, 0], [0, 3], [0, -3]];
+
 function pick(x, y) {
+  if (facts.kind !== "splats") return hit(x, y);
+  const away = (place) => place.distanceTo(camera.position);
+  const found = AROUND.map(([dx, dy]) => hit(x + dx, y + dy)).filter(Boolean);
+  return found.sort((a, b) => away(a) - away(b))[0];
+}
+
+function hit(x, y) {
   const ray = new Raycaster();
   ray.setFromCamera(new Vector2((x / innerWidth) * 2 - 1, 1 - (y / innerHeight) * 2), camera);
-  ray.params.Points.threshold = radius * 0.006;
+  // So many pixels, at the middle's distance.
+  const pixel = 2 * Math.tan((FIELD_OF_VIEW / 2) * Math.PI / 180) / innerHeight;
+  ray.params.Points.threshold = NEAR * pixel * camera.position.distanceTo(center);
   const hits = ray.intersectObject(shown, true);
   if (facts.kind !== "points") return hits[0]?.point;
   // Of the points along the ray the one that is nearest to it among the first.
