@@ -28,6 +28,8 @@ from gypsum.scene import PointCloud
 
 Float64 = NDArray[np.float64]
 
+MAP = np.array([600_000.0, 5_000_000.0, 0.0])
+
 
 def file_of(points: Float64, **rest: object) -> CloudFile:
     """As if read from a file, in three pieces."""
@@ -150,7 +152,7 @@ def test_colors_come_from_the_nearest_points() -> None:
 
 def test_a_gathered_cloud_comes_back_from_its_file(tmp_path: Path) -> None:
     rng = np.random.default_rng(6)
-    points = rng.uniform(0, 10, (500, 3)) + (600_000, 5_000_000, 0)
+    points = rng.uniform(0, 10, (500, 3)) + MAP
     held = gather([(file_of(points, intensity=np.arange(500, dtype=np.float32)), "a")], 1_000)
     write_gathered(tmp_path / "a.npz", held)
     again = read_gathered(tmp_path / "a.npz")
@@ -212,10 +214,14 @@ def test_scans_in_one_frame_stay_where_they_are_and_strangers_are_left_out() -> 
 
 def test_each_scan_for_itself_in_one_frame() -> None:
     rng = np.random.default_rng(9)
-    points = rng.uniform(0, 10, (500, 3)) + (600_000, 5_000_000, 0)
-    each = gather_each([(file_of(points), "a"), (file_of(points + 50), "b")], 10_000)
+    points = rng.uniform(0, 10, (500, 3)) + MAP
+    moved = points + np.full(3, 50.0)
+    each = gather_each([(file_of(points), "a"), (file_of(moved), "b")], 10_000)
     assert [*each] == [(0, 0), (1, 0)]
     first, second = (gathered.cloud for gathered in each.values())
     assert first.place == second.place
-    one, other = (cloud.points.astype(np.float64).mean(axis=0) for cloud in (first, second))
-    assert np.allclose(other - one, 50, atol=1e-2)
+    one, other = (
+        np.average(cloud.points.astype(np.float64), axis=0, weights=cloud.support)
+        for cloud in (first, second)
+    )
+    assert np.allclose(other - one, 50, atol=1e-3)

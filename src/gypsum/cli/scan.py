@@ -19,7 +19,8 @@ def scan(
         list[Path] | None,
         typer.Argument(
             metavar="INPUT",
-            help="Folders, photos (JPEG, PNG, TIFF, WebP, HEIC) or zip files of photos.",
+            help="Folders, photos (JPEG, PNG, TIFF, WebP, HEIC) or zip files of photos; with "
+            "--mode lidar depth captures, or point clouds (LAS, LAZ, E57, PCD, PLY, text).",
             show_default=False,
         ),
     ] = None,

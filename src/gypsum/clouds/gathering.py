@@ -219,7 +219,7 @@ def _facing(chunk: Chunk, points: Float64, file: CloudFile, motion: Motion | Non
     eye = np.array([position])
     away = (eye if motion is None else motion.moved(eye)) - points
     length = np.linalg.norm(away, axis=1, keepdims=True)
-    return (away / np.maximum(length, 1e-12)).astype(np.float32)
+    return np.asarray(away / np.maximum(length, 1e-12), np.float32)
 
 
 def _first_edge(points: Float64) -> float:

@@ -144,7 +144,7 @@ def _histogram(cosines: Float32) -> Float32:
     bins = np.minimum(place.astype(np.int64), BINS - 1)
     rows = np.arange(len(bins))[:, None] * BINS
     counts = np.bincount((rows + bins).ravel(), minlength=len(bins) * BINS)
-    return (counts.reshape(-1, BINS) / cosines.shape[1]).astype(np.float32)
+    return np.asarray(counts.reshape(-1, BINS) / cosines.shape[1], np.float32)
 
 
 def _pair(first: _Scan, second: _Scan, seed: int) -> tuple[Motion, float] | None:

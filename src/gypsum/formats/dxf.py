@@ -5,13 +5,14 @@ Lines, polylines and texts on layers, in the drawing's own unit, x right, y up.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 Points = NDArray[np.float64]
+_Pair = tuple[int, float | int | str]
+"""A group code and its value."""
 
 
 @dataclass
@@ -33,15 +34,13 @@ class Drawing:
             self._pairs((10, x), (20, y), (30, height))
         self._begin("SEQEND", layer)
 
-    def line(self, layer: str, start: Sequence[float], end: Sequence[float]) -> None:
+    def line(self, layer: str, start: Points, end: Points) -> None:
         """From one point (2,) to another."""
         self._begin("LINE", layer)
         self._pairs((10, start[0]), (20, start[1]), (30, 0.0))
         self._pairs((11, end[0]), (21, end[1]), (31, 0.0))
 
-    def text(
-        self, layer: str, at: Sequence[float], size: float, words: str, angle: float = 0.0
-    ) -> None:
+    def text(self, layer: str, at: Points, size: float, words: str, angle: float = 0.0) -> None:
         """Words centred at a point (2,), ``size`` high, turned by degrees."""
         self._begin("TEXT", layer)
         self._pairs((10, at[0]), (20, at[1]), (30, 0.0), (40, size))
@@ -51,11 +50,23 @@ class Drawing:
 
     def encoded(self) -> bytes:
         """The file."""
-        tables = [(0, "SECTION"), (2, "TABLES"), (0, "TABLE"), (2, "LAYER"), (70, len(self.layers))]
+        tables: list[_Pair] = [
+            (0, "SECTION"),
+            (2, "TABLES"),
+            (0, "TABLE"),
+            (2, "LAYER"),
+            (70, len(self.layers)),
+        ]
         for name, color in self.layers.items():
             tables += [(0, "LAYER"), (2, name), (70, 0), (62, color), (6, "CONTINUOUS")]
         tables += [(0, "ENDTAB"), (0, "ENDSEC"), (0, "SECTION"), (2, "ENTITIES")]
-        head = [(0, "SECTION"), (2, "HEADER"), (9, "$ACADVER"), (1, "AC1009"), (0, "ENDSEC")]
+        head: list[_Pair] = [
+            (0, "SECTION"),
+            (2, "HEADER"),
+            (9, "$ACADVER"),
+            (1, "AC1009"),
+            (0, "ENDSEC"),
+        ]
         lines = [_pair(*pair) for pair in [*head, *tables]]
         lines += self._entities
         lines += [_pair(0, "ENDSEC"), _pair(0, "EOF")]
@@ -64,7 +75,7 @@ class Drawing:
     def _begin(self, kind: str, layer: str) -> None:
         self._pairs((0, kind), (8, layer))
 
-    def _pairs(self, *pairs: tuple[int, float | int | str]) -> None:
+    def _pairs(self, *pairs: _Pair) -> None:
         self._entities += [_pair(*pair) for pair in pairs]
 
 

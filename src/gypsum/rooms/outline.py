@@ -39,7 +39,8 @@ class Room:
     @property
     def walls(self) -> Float64:
         """(N,) lengths; wall i goes from corner i to the next."""
-        return np.linalg.norm(np.roll(self.corners, -1, axis=0) - self.corners, axis=1)
+        steps = np.roll(self.corners, -1, axis=0) - self.corners
+        return np.asarray(np.linalg.norm(steps, axis=1), np.float64)
 
     @property
     def area(self) -> float:
@@ -198,10 +199,10 @@ def _outlines(cells: list[Float64]) -> list[Float64]:
             loop.append(at)
             at = following[at].pop()
         following = {start: ends for start, ends in following.items() if ends}
-        corners = _straightened(np.array([points[index] for index in loop]))
+        border = _straightened(np.array([points[index] for index in loop]))
         # Inner borders, around pillars, run clockwise.
-        if len(corners) >= 3 and _signed_area(corners) > 0:
-            outlines.append(corners)
+        if len(border) >= 3 and _signed_area(border) > 0:
+            outlines.append(border)
     return outlines
 
 
@@ -210,7 +211,7 @@ def _straightened(corners: Float64) -> Float64:
     after = np.roll(corners, -1, axis=0) - corners
     turn = before[:, 0] * after[:, 1] - before[:, 1] * after[:, 0]
     scale = np.linalg.norm(before, axis=1) * np.linalg.norm(after, axis=1)
-    return corners[np.abs(turn) > 1e-3 * np.maximum(scale, CELL**2)]
+    return np.asarray(corners[np.abs(turn) > 1e-3 * np.maximum(scale, CELL**2)])
 
 
 def _signed_area(corners: Float64) -> float:

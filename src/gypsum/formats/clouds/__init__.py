@@ -44,7 +44,11 @@ _READERS: dict[str, Callable[[Source], CloudFile]] = {
 CLOUD_SUFFIXES = tuple(sorted(_READERS))
 """Suffixes of files that hold points."""
 
-_MAGIC = {b"ASTM-E57": open_e57, b"LASF": open_las, b"ply": open_ply}
+_MAGIC: dict[bytes, Callable[[Source], CloudFile]] = {
+    b"ASTM-E57": open_e57,
+    b"LASF": open_las,
+    b"ply": open_ply,
+}
 """What files begin with, whatever they are called."""
 
 DAMAGE = (

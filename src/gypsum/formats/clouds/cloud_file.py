@@ -70,7 +70,7 @@ class CloudFile:
 
 def finite(chunk: Chunk) -> Chunk:
     """The chunk without points that are nowhere: scanners write them where nothing came back."""
-    good = np.isfinite(chunk.points).all(axis=1)
+    good = np.asarray(np.isfinite(chunk.points).all(axis=1))
     return chunk if good.all() else chunk.select(good)
 
 

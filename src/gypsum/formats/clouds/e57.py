@@ -247,19 +247,19 @@ def _values(source: Source, pages: _Pages, cloud: _Cloud) -> Iterator[dict[str, 
         count = min(min(stream.ready for stream in streams), left, CHUNK)
         if count == 0:
             raise source.fail("holds fewer points than it says; it is damaged")
-        yield {stream.field.name: stream.take(count) for stream in streams}
+        yield {stream.entry.name: stream.take(count) for stream in streams}
         left -= count
 
 
 def _packet(source: Source, pages: _Pages, at: int, streams: list[_Stream]) -> int:
     """Hand a packet's bytes to the streams; returns where the next one begins."""
-    kind, _, length = struct.unpack("<BBH", pages.read(at, 4))
-    length += 1
+    kind, _, less = struct.unpack("<BBH", pages.read(at, 4))
+    length = int(less) + 1
     if kind not in (_INDEX, _DATA, _EMPTY) or length % 4:
         raise source.fail("has a packet of points that can't be; it is damaged")
     if kind == _DATA:
         packet = pages.read(at, length)
-        count = struct.unpack_from("<H", packet, 4)[0] if length >= 6 else -1
+        count = int(struct.unpack_from("<H", packet, 4)[0]) if length >= 6 else -1
         begin = 6 + 2 * count
         if count != len(streams) or begin > length:
             raise source.fail("has a packet of points that can't be; it is damaged")
@@ -276,7 +276,7 @@ def _packet(source: Source, pages: _Pages, at: int, streams: list[_Stream]) -> i
 class _Stream:
     """The numbers of one field, as they come out of packets."""
 
-    field: _Field
+    entry: _Field
     _bytes: bytearray = field(default_factory=bytearray)
     _bit: int = 0
     """Of the first byte, where the next number begins."""
@@ -284,9 +284,9 @@ class _Stream:
     @property
     def ready(self) -> int:
         """Numbers that are here."""
-        if self.field.bits == 0:
+        if self.entry.bits == 0:
             return MOST_POINTS
-        return (8 * len(self._bytes) - self._bit) // self.field.bits
+        return (8 * len(self._bytes) - self._bit) // self.entry.bits
 
     def give(self, data: bytes) -> None:
         """More bytes."""
@@ -294,17 +294,17 @@ class _Stream:
 
     def take(self, count: int) -> Float64:
         """The next numbers (N,)."""
-        entry = self.field
+        entry = self.entry
         if entry.bits == 0:
             return np.full(count, entry.low * entry.scale + entry.offset)
         if entry.kind == "integer":
             raw = unpacked(bytes(self._bytes), self._bit, entry.bits, count)
             # Wraps as 64-bit integers do, so that numbers below zero come out right.
             whole = (raw + np.uint64(entry.low % (1 << 64))).view(np.int64)
-            values = whole * entry.scale + entry.offset
+            values: Float64 = np.asarray(whole * entry.scale + entry.offset, np.float64)
         else:
             kind = "<f4" if entry.kind == "float" else "<f8"
-            values = np.frombuffer(bytes(self._bytes), kind, count).astype(np.float64)
+            values = np.asarray(np.frombuffer(bytes(self._bytes), kind, count), np.float64)
         used, self._bit = divmod(self._bit + count * entry.bits, 8)
         del self._bytes[:used]
         return values

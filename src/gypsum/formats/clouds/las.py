@@ -70,9 +70,9 @@ def _header(source: Source, file: BinaryIO) -> _Header:
     size_of_header, start, records = struct.unpack_from("<HII", head, 94)
     kind, size, count = struct.unpack_from("<BHI", head, 104)
     numbers = struct.unpack_from("<6d", head, 131)
-    later = (0, 0)
+    later, many = 0, 0
     if head[24] == 1 and minor >= 4 and len(head) >= 375 and size_of_header >= 375:
-        *later, count_64 = struct.unpack_from("<QIQ", head, 235)
+        later, many, count_64 = struct.unpack_from("<QIQ", head, 235)
         count = count_64 or count
     compressed, kind = bool(kind & 0xC0), kind & 0x3F
     good = all(map(math.isfinite, numbers)) and all(0 < abs(s) < 1e6 for s in numbers[:3])
@@ -87,7 +87,7 @@ def _header(source: Source, file: BinaryIO) -> _Header:
         start,
         np.array(numbers[:3]),
         np.array(numbers[3:]),
-        _records(file, size_of_header, records, _VLR) | _records(file, later[0], later[1], _EVLR),
+        _records(file, size_of_header, records, _VLR) | _records(file, later, many, _EVLR),
         compressed,
     )
 

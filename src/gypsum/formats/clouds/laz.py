@@ -10,7 +10,7 @@ import json
 import resource
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 from gypsum.formats.clouds.cloud_file import CHUNK
@@ -22,7 +22,9 @@ _SECONDS, _SECONDS_PER_POINT = 60, 2e-5
 """Of processor time; a point takes about a microsecond."""
 
 
-def inflated(source: Source, start: int, record: bytes, size: int, count: int) -> Iterator[bytes]:
+def inflated(
+    source: Source, start: int, record: bytes, size: int, count: int
+) -> Generator[bytes, None, None]:
     """Records of ``size`` bytes of ``count`` points, some at a time.
 
     ``start`` is where the points begin, ``record`` what LASzip noted about the compression.
