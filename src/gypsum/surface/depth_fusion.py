@@ -29,11 +29,9 @@ Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 
 #: A jump between neighbours of more than this share of the depth is an edge of something.
-EDGE = 0.04
-#: Pixels on each side of an edge whose depths may be mixed of both.
-BLEEDING = 1
-#: Surfaces seen at a flatter angle than 80 degrees tell nothing.
-FLATTEST = 0.17
+EDGE = 0.02
+#: Surfaces seen at a flatter angle than 85 degrees tell nothing.
+FLATTEST = 0.08
 #: Depth whose pixels weigh one, metres; noise grows with the depth, the weight falls with its
 #: square, within these limits.
 UNIT_DEPTH, NEAR_WEIGHT, FAR_WEIGHT = 1.5, 2.0, 0.1
@@ -43,8 +41,13 @@ VOXELS_PER_PIXEL = 0.6
 FINEST, COARSEST = 0.002, 0.05
 #: The truncation in terms of the noise of a single depth.
 NOISE_TRUNCATED = 3.0
+#: Noise above this share of the depth is averaged within each map: over differences of so many times
+#: the noise, and this many pixels (standard deviations); it becomes smaller by about the gain.
+NOISY, BILATERAL_SHARE, BILATERAL_PIXELS, NOISE_GAIN = 0.003, 3.0, 2.0, 3.0
+#: Voxels in terms of the noise of a depth: finer ones only show noise.
+VOXELS_PER_NOISE = 0.4
 #: Weight below which a voxel counts as unseen.
-LEAST_WEIGHT = 0.6
+LEAST_WEIGHT = 0.1
 #: Parts of the surface with a smaller share of its area than this, and smaller than a disc of so
 #: many voxels' radius, are dirt.
 DIRT_SHARE, DIRT_VOXELS = 0.002, 12.0
@@ -70,21 +73,33 @@ def pixel_weights(frame: RgbdFrame, depth: Float32) -> Float32:
         (UNIT_DEPTH / np.where(known, depth, 1)) ** 2, FAR_WEIGHT, NEAR_WEIGHT
     )
     weights *= _cosines(depth, frame.intrinsics(depth.shape[1], depth.shape[0]))
-    weights[~known | _beside_edges(depth)] = 0
+    weights[~known | _between_things(depth)] = 0
     return weights.astype(np.float32)
 
 
-def _beside_edges(depth: Float32) -> NDArray[np.bool_]:
-    """(h, w) pixels whose depth may be a mixture of two things."""
-    known = depth > 0
-    far = np.where(known, depth, 0)
-    near = np.where(known, depth, np.float32(np.inf))
-    cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
-    farthest, nearest = cv2.dilate(far, cross), cv2.erode(near, cross)
-    with np.errstate(invalid="ignore"):
-        jumps = known & (farthest - nearest > EDGE * depth)
-    side = 2 * BLEEDING - 1
-    return cv2.dilate(jumps.astype(np.uint8), np.ones((side, side), np.uint8)) > 0
+def _between_things(depth: Float32) -> NDArray[np.bool_]:
+    """(h, w) pixels whose depth is a mixture of two things, and lies on neither.
+
+    Something clearly nearer is on one side and something clearly farther on the other. Pixels of
+    a thin thing have what is farther on both sides, and stay.
+    """
+    between = np.zeros(depth.shape, bool)
+    limit = EDGE * depth
+    for dy, dx in ((0, 1), (1, 0), (1, 1), (1, -1)):
+        one, other = (
+            cv2.warpAffine(
+                depth,
+                np.array([[1, 0, side * dx], [0, 1, side * dy]], np.float32),
+                depth.shape[::-1],
+                flags=cv2.INTER_NEAREST,
+                borderMode=cv2.BORDER_REPLICATE,
+            )
+            for side in (1, -1)
+        )
+        both = (one > 0) & (other > 0)
+        near, far = np.minimum(one, other), np.maximum(one, other)
+        between |= both & (depth - near > limit) & (far - depth > limit)
+    return between & (depth > 0)
 
 
 def _cosines(depth: Float32, K: Float64) -> Float32:
@@ -137,6 +152,20 @@ def choose_voxel(frames: Sequence[RgbdFrame]) -> float:
     return min(max(voxel, FINEST), COARSEST)
 
 
+def denoised(depth: Float32, share: float) -> Float32:
+    """The depth map with noise of this share of the depth averaged out, but not across edges.
+
+    A bilateral filter (Tomasi and Manduchi 1998) of the depth's logarithm, in which such noise is
+    the same everywhere.
+    """
+    known = depth > 0
+    logarithm = np.log(np.where(known, depth, 1e3)).astype(np.float32)
+    mean = cv2.bilateralFilter(
+        logarithm, -1, BILATERAL_SHARE * share, BILATERAL_PIXELS, borderType=cv2.BORDER_REPLICATE
+    )
+    return np.where(known, np.exp(mean), 0).astype(np.float32)
+
+
 def spread(frames: Sequence[RgbdFrame], most: int) -> list[RgbdFrame]:
     """Some of the frames, evenly."""
     step = max(1, len(frames) // most)
@@ -158,15 +187,21 @@ def fuse_frames(
     if not frames:
         raise ReconstructionError("No depth map has a place in space, so there is no surface.")
     some = spread(frames, 24)
-    noise, _ = depth_noise(some)
-    voxel = voxel or choose_voxel(some)
-    truncation = max(TRUNCATION * voxel, NOISE_TRUNCATED * noise)
+    noise, middle = depth_noise(some)
+    share = noise / middle
+    noisy = share > NOISY
+    voxel = voxel or max(choose_voxel(some), VOXELS_PER_NOISE * noise)
+    left = noise / NOISE_GAIN if noisy else noise
+    truncation = max(TRUNCATION * voxel, NOISE_TRUNCATED * left)
     volume = TsdfVolume(voxel, truncation=truncation, memory=memory // 2, threads=threads)
     for number, frame in enumerate(frames):
         progress(0.8 * number / len(frames), f"joining depth map {number + 1} of {len(frames)}")
         depth = frame.read_depth()
+        weights = weights_of(frame, depth)
+        if noisy:
+            depth = denoised(np.where(weights > 0, depth, 0).astype(np.float32), share)
         K = frame.intrinsics(depth.shape[1], depth.shape[0])
-        volume.integrate(depth, K, frame.R, frame.t, weights=weights_of(frame, depth))
+        volume.integrate(depth, K, frame.R, frame.t, weights=weights)
     progress(0.8, "finding the surface")
     mesh = volume.mesh(LEAST_WEIGHT)
     if box is not None:
