@@ -331,8 +331,8 @@ class ScanOptions(BaseModel):
     )
     format: Names = _option(
         (),
-        "A further format to write (repeatable): glb, gltf, obj, fbx, usdz, ply, stl or xyz; of "
-        "splats ply, compressed.ply, spz, sog or splat.",
+        "A further format to write (repeatable): glb, gltf, obj, fbx, usdz, ply, stl, xyz, las or laz; "
+        "of splats ply, compressed.ply, spz, sog or splat.",
     )
     voxel: Length | None = _option(
         None,
@@ -526,8 +526,8 @@ class ConvertOptions(BaseModel):
 
     format: Names = _option(
         (),
-        "A format to write into the folder OUT (repeatable): glb, gltf, obj, fbx, usdz, ply, stl "
-        "or xyz; of splats ply, compressed.ply, spz, sog, splat, glb or usdz.",
+        "A format to write into the folder OUT (repeatable): glb, gltf, obj, fbx, usdz, ply, stl, "
+        "xyz, las or laz; of splats ply, compressed.ply, spz, sog, splat, glb or usdz.",
         short="-f",
     )
     faces: int | None = _option(
