@@ -203,4 +203,4 @@ def turned(piece: Piece, up_axis: str) -> Piece:
 
 def _over(vectors: Float32) -> Float32:
     """From a frame whose Y points down."""
-    return np.ascontiguousarray(z_up(vectors) * np.float32([1, -1, -1]))
+    return np.ascontiguousarray(z_up(vectors) * np.array([1, -1, -1], np.float32))

@@ -53,7 +53,7 @@ class Splats:
         """Turned by (3, 3) and scaled about the origin; colours turn with them."""
         turn = np.asarray(rotation, np.float64)
         return Splats(
-            (self.means @ (scale * turn.T)).astype(np.float32),
+            np.asarray(self.means @ (scale * turn.T), np.float32),
             (self.log_scales + np.float32(math.log(scale))).astype(np.float32),
             _product(_quaternion(turn), self.quaternions),
             self.opacities,
@@ -102,4 +102,4 @@ def _product(first: NDArray[np.float64], others: Float32) -> Float32:
     """(N, 4) quaternions of rotations (N, 4) with another one after them."""
     w, x, y, z = first
     left = np.array([[w, -x, -y, -z], [x, w, -z, y], [y, z, w, -x], [z, -y, x, w]])
-    return (others @ left.T).astype(np.float32)
+    return np.asarray(others @ left.T, np.float32)

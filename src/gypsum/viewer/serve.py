@@ -149,7 +149,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _asked_for(self) -> tuple[str, bytes | Path] | None:
         """Name and content; nothing for those who don't know the word, or come by another name."""
-        port = self.server.server_address[1]
+        port = self.connection.getsockname()[1]
         if self.headers.get("Host") not in (f"{ADDRESS}:{port}", f"localhost:{port}"):
             return None
         _, word, *rest = self.path.partition("?")[0].split("/", 2) if "/" in self.path else ("", "")

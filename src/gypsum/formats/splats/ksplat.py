@@ -146,7 +146,7 @@ def _rest(file: _File, rows: NDArray[np.void]) -> NDArray[np.float32]:
     """(N, T - 1, 3): in the file all of red, green and blue of a degree before the next degree."""
     values = rows["rest"].astype(np.float32)
     if file.level == 2:
-        values = file.low + values / 255 * (file.high - file.low)
+        values = (file.low + values / 255 * (file.high - file.low)).astype(np.float32)
     parts = []
     for first, last in _BANDS:
         if 3 * last <= values.shape[1]:

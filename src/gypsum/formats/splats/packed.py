@@ -68,7 +68,7 @@ def encode(_: Path, splats: Splats) -> bytes:
     cells = np.clip(np.floor((rest / SPAN + 0.5) * 256), 0, 255).astype(np.uint8)
     header = _header(len(bounds[0]), len(splats), rest.shape[1])
     chunks = np.concatenate(bounds, axis=1).astype("<f4")
-    return header + chunks.tobytes() + words.tobytes() + cells.tobytes()
+    return b"".join([header, chunks.tobytes(), words.tobytes(), cells.tobytes()])
 
 
 def _header(chunks: int, splats: int, rest: int) -> bytes:
@@ -98,15 +98,14 @@ def _between(
 
 def _pack_111011(fractions: Float64) -> Words:
     wide, narrow = to_bytes(fractions, 2047), to_bytes(fractions[:, 1], 1023)
-    return (wide[:, 0] << 21) | (narrow << 11) | wide[:, 2]
+    return np.asarray((wide[:, 0] << 21) | (narrow << 11) | wide[:, 2], np.uint32)
 
 
 def _pack_rotations(units: Float64) -> Words:
     largest, others = smallest_three(units)
-    small = to_bytes(others / 2 + 0.5, 1023)
-    return (
-        (largest.astype(np.uint32) << 30) | (small[:, 0] << 20) | (small[:, 1] << 10) | small[:, 2]
-    )
+    first, second, third = to_bytes(others / 2 + 0.5, 1023).T
+    packed = (largest.astype(np.uint32) << 30) | (first << 20) | (second << 10) | third
+    return np.asarray(packed, np.uint32)
 
 
 def decode(source: Source) -> Splats:

@@ -57,7 +57,7 @@ def logits(opacities: NDArray[np.floating], step: float = 1 / 255) -> Float32:
 
 def to_bytes(fractions: NDArray[np.floating], levels: int = 255) -> NDArray[np.uint32]:
     """0 to 1 as integers of 0 to ``levels``, to the nearest."""
-    return np.rint(np.clip(fractions, 0, 1) * levels).astype(np.uint32)
+    return np.asarray(np.rint(np.clip(fractions, 0, 1) * levels), np.uint32)
 
 
 def plain_colors(splats: Splats) -> Float64:

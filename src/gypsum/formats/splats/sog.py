@@ -214,7 +214,7 @@ def _means(archive: _Archive) -> NDArray[np.float32]:
     lower, upper = (archive.pixels(name, 3).astype(np.uint32) for name in entry["files"][:2])
     low, high = np.array(entry["mins"], float), np.array(entry["maxs"], float)
     logs = low + (upper << 8 | lower) / 65535.0 * (high - low)
-    return (np.sign(logs) * np.expm1(np.minimum(np.abs(logs), 80))).astype(np.float32)
+    return np.asarray(np.sign(logs) * np.expm1(np.minimum(np.abs(logs), 80)), np.float32)
 
 
 def _rotations(pixels: Bytes) -> NDArray[np.float32]:
@@ -245,4 +245,4 @@ def _rest(archive: _Archive) -> NDArray[np.float32]:
         raise archive.source.fail("has a palette of the wrong width; it is damaged")
     palette = _book(archive, "shN")[sheet.reshape(-1, terms, 3)]
     labels = archive.pixels(entry["files"][1], 2).astype(np.int64)
-    return palette[np.minimum(labels[:, 0] | labels[:, 1] << 8, entries - 1)]
+    return np.asarray(palette[np.minimum(labels[:, 0] | labels[:, 1] << 8, entries - 1)])

@@ -87,7 +87,7 @@ def _rotations(units: Float64) -> NDArray[np.uint32]:
     largest, others = smallest_three(units[:, [1, 2, 3, 0]])
     small = np.rint(np.abs(others) * 511).astype(np.uint32) | ((others < 0).astype(np.uint32) << 9)
     packed = (largest.astype(np.uint32) << 30) | (small[:, 0] << 20) | (small[:, 1] << 10)
-    return (packed | small[:, 2]).astype("<u4")
+    return np.asarray(packed | small[:, 2], "<u4")
 
 
 def decode(source: Source) -> Splats:
