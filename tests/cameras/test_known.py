@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +164,19 @@ def test_names_that_mean_several_photos_match_by_their_folders() -> None:
     known = KnownCameras({}, {"left/a.jpg": one, "right/a.jpg": two})
     assert match_names(known, ["right/a.jpg", "left/a.jpg"]) == [two, one]
     assert match_names(known, ["a.jpg"]) == [None]
+
+
+def test_frames_of_clips_go_by_the_names_they_got() -> None:
+    pose = Pose(np.eye(3), np.zeros(3))
+    cameras = {1: Camera(1, "PINHOLE", 640, 480, np.array([600.0, 600, 320, 240]))}
+    known = KnownCameras(cameras, {"my clip_000012.jpg": KnownPhoto(1, pose)})
+    (photo,) = capture_of(["my clip_000012.jpg"]).photos
+    frame = replace(photo, source="my clip.mp4#12", clip="my clip.mp4", frame=12)
+    assert assign(known, [frame]).poses == [pose]
+    check_names(Path("sparse"), known, [], ["walk/my clip.mp4"])
+    with pytest.raises(InputError, match=r"sparse knows no frame of b\.mp4: .*as b_000123\.jpg"):
+        check_names(Path("sparse"), known, ["my clip_000012.jpg"], ["b.mp4"])
+    check_names(Path("camera.json"), KnownCameras(cameras, {}), [], ["b.mp4"])
 
 
 def test_a_file_about_other_photos() -> None:

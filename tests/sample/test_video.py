@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import resource
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from gypsum.errors import ResourceError
 from gypsum.sample import make_sample, render_view
-from gypsum.sample._video import FRAME_RATE, TURNS, _Hand, clip_views
+from gypsum.sample._video import FRAME_RATE, TURNS, _Hand, clip_views, film
+from gypsum.scene import no_progress
 
 
 def test_a_clip_lies_beside_the_photos(tmp_path: Path) -> None:
@@ -32,6 +35,18 @@ def test_a_clip_lies_beside_the_photos(tmp_path: Path) -> None:
         assert np.abs(frames[number] - drawn).mean() < 0.7 * other
     make_sample(tmp_path, 3, 160, 120)
     assert not (tmp_path / "video.mp4").exists()
+
+
+def test_a_disk_that_fills_is_told(tmp_path: Path) -> None:
+    """The writer of clips says nothing when the system refuses to write any more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4000, hard))
+    try:
+        with pytest.raises(ResourceError, match=r"video\.mp4 can't be written to its end"):
+            film(tmp_path / "video.mp4", 0.5, 160, 120, 0, (), 1, no_progress)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_phone_goes_around_and_upwards() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import struct
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -297,15 +298,35 @@ def _json_pose(frame: Mapping[str, Any]) -> Pose | None:
     return Pose(R, -R @ m[:3, 3])
 
 
-def check_names(path: Path, known: KnownCameras, names: Iterable[str]) -> None:
-    """That the file is about some of these photos; an :class:`InputError` says when it is not."""
+def check_names(
+    path: Path, known: KnownCameras, names: Iterable[str], clips: Iterable[str] = ()
+) -> None:
+    """That the file is about some of these photos, and about frames of each of these clips.
+
+    An :class:`InputError` says when it is not.
+    """
+    if not known.photos:
+        return
+    for clip in clips:
+        if not any(_is_frame(name, clip) for name in known.photos):
+            raise InputError(
+                f"{path} knows no frame of {clip}: frames are matched by the clip's name and "
+                f"their number, as {PurePosixPath(clip).stem}_000123.jpg. Give cameras of an "
+                "earlier scan of the clip with the same --frames, or intrinsics alone."
+            )
     given = list(names)
-    if known.photos and not any(matched for matched in match_names(known, given)):
+    if given and not any(matched for matched in match_names(known, given)):
         there = next(iter(known.photos))
         raise InputError(
             f"{path} knows none of the photos: it has {there}, you gave {Path(given[0]).name}; "
             "photos are matched by their file names."
         )
+
+
+def _is_frame(name: str, clip: str) -> bool:
+    """Whether a photo is named like a frame of a clip, in whose name characters may be replaced."""
+    of_clip, of_photo = (re.sub(r"\W", "_", _stem(text)) for text in (clip, name))
+    return re.fullmatch(f"{of_clip}_[0-9]+", of_photo) is not None
 
 
 def match_names(known: KnownCameras, sources: Sequence[str]) -> list[KnownPhoto | None]:
@@ -352,7 +373,9 @@ def assign(known: KnownCameras, photos: Sequence[PhotoFile]) -> Assigned:
         chosen = [_camera_for_size(known, photo) for photo in photos]
         poses: list[Pose | None] = [None] * len(photos)
     else:
-        matched = match_names(known, [photo.source for photo in photos])
+        # Frames have no file of their own: they go by the name that they got.
+        names = [photo.source if photo.frame is None else photo.name for photo in photos]
+        matched = match_names(known, names)
         chosen = [None if m is None else known.cameras[m.camera] for m in matched]
         poses = [None if m is None else m.pose for m in matched]
     scaled: dict[tuple[int, int, int], Camera] = {}

@@ -313,7 +313,9 @@ def _check(
         from gypsum.cameras import KnownCameras, check_names
 
         known = KnownCameras.from_json(settings["known_cameras"])
-        check_names(options.cameras, known, [file.source for file in photos])
+        clips = [file.source for file in photos if file.is_clip]
+        stills = [file.source for file in photos if not file.is_clip]
+        check_names(options.cameras, known, stills, clips)
     needs = splat if options.mode is Mode.SPLAT else photo
     expected = expected_photos(photos, options.frames)
     check_disk(workspace.root, needs.disk_needed(expected, settings))

@@ -70,9 +70,28 @@ def film(
             progress(number / count, f"filming frame {number + 1} of {count}")
             writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
         writer.release()
+        if not _is_whole(temporary, count):
+            raise ResourceError(
+                f"{path} can't be written to its end; free some space on its disk and try again."
+            )
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _is_whole(path: Path, count: int) -> bool:
+    """Whether a clip has all its frames, up to the last: its writer tells nothing of a full disk.
+
+    The table of the frames is written last, and without it none can be read.
+    """
+    clip = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+    try:
+        if round(clip.get(cv2.CAP_PROP_FRAME_COUNT)) != count:
+            return False
+        clip.set(cv2.CAP_PROP_POS_FRAMES, count - 1)
+        return bool(clip.grab())
+    finally:
+        clip.release()
 
 
 def _frames(
