@@ -7,11 +7,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from gypsum import CheckResult, check
+from gypsum.errors import InputError
+from gypsum.formats.ply import write_cloud
 from gypsum.options import Fault
 from gypsum.sample import make_sample
+from gypsum.scene import PointCloud
 
 #: Photos that each mistake needs to show; few, as rendering them takes the time of these tests.
 PHOTOS = {
@@ -55,6 +59,19 @@ def test_a_good_capture_raises_no_alarm(tmp_path: Path) -> None:
     assert result.usable
     assert [finding.code for finding in result.findings] == []
     assert result.recommendation == "photo"
+
+
+def test_what_has_distances_is_for_lidar(tmp_path: Path) -> None:
+    cloud = tmp_path / "room.ply"
+    points = np.zeros((9, 3), np.float32)
+    write_cloud(cloud, PointCloud(points, points, np.zeros((9, 3), np.uint8)))
+    result = check(cloud)
+    assert result.recommendation == "lidar"
+    assert "--mode lidar" in result.reason
+    with pytest.raises(InputError, match=r"no photos for a contact sheet"):
+        check(cloud, tmp_path / "sheet.html")
+    with pytest.raises(InputError, match=r"There is no file"):
+        check(tmp_path / "room.obj")
 
 
 @pytest.mark.parametrize("name", ["strecha_fountain_P11", "banana", "drone_beach"])

@@ -67,6 +67,9 @@ def _print(result: CheckResult) -> None:
     """The verdict, every figure beside its limit, what to do, and what a scan would take."""
     from gypsum.pipelines.check import figure
 
+    if not result.photos:
+        print(result.reason)
+        return
     wide = max(len(measure.what) for measure in result.measures)
     print(f"{len(result.photos)} photos, checked in {duration(result.seconds)}.\n")
     for measure in result.measures:

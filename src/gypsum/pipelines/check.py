@@ -14,7 +14,8 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from gypsum._version import __version__
-from gypsum.capture import capture_digest
+from gypsum.capture import capture_digest, find_photos
+from gypsum.capture.rgbd import is_rgbd
 from gypsum.checks import CheckedPhoto, Finding, Judgement, Measure
 from gypsum.errors import InputError
 from gypsum.options import (
@@ -26,6 +27,7 @@ from gypsum.options import (
     format_bytes,
     scan_options,
 )
+from gypsum.pipelines.cloud import cloud_files
 from gypsum.pipelines.photo import PHOTO_SCAN, memory_needed
 from gypsum.report import Remark, Sheet, Tile, check_sheet, write_sheet
 from gypsum.scene import Capture, SkippedPhoto
@@ -49,13 +51,13 @@ _FILE = "check.json"
 #: Bytes that looking at small photos takes.
 _MEMORY = 800 * 2**20
 
-#: CPU-seconds of a scan, measured on open_statue (40 photos, quality normal, 970 in all):
-#: features, matches and cameras for each photo; a pixel of a depth map; the refinement of the
-#: surface for each of these, about; surface, texture and pictures for each photo and at all.
-_PER_PHOTO = 3.0
-_PER_DEPTH_PIXEL = 15.5e-6
-_PER_REFINED_PIXEL = 8e-6
-_AT_ALL = 60.0
+#: CPU-seconds of a scan, measured on open_statue (40 photos, quality normal, 781 in all):
+#: features, matches and cameras for each photo; a pixel of a depth map and of its fusion; the
+#: refinement of the surface for each of these; surface, texture and pictures at all.
+_PER_PHOTO = 1.4
+_PER_DEPTH_PIXEL = 10.8e-6
+_PER_REFINED_PIXEL = 1.7e-6
+_AT_ALL = 115.0
 #: CPU-seconds that this check takes for a photo on the machine of those measurements.
 _CHECK_PER_PHOTO = 0.3
 #: Share of the time in which all cores work.
@@ -79,7 +81,7 @@ class CheckResult:
     usable: bool
     """Whether nothing speaks against a scan."""
     recommendation: str
-    """``"photo"``, ``"splat"``, or ``"retake"`` when other photos are needed first."""
+    """``"photo"``, ``"splat"``, ``"lidar"``, or ``"retake"`` when other photos are needed first."""
     reason: str
     findings: tuple[Finding, ...]
     """What may be wrong, the most important first."""
@@ -190,6 +192,12 @@ def check(
     if asked.output is not None:
         check_sheet(asked.output)
         check_writable(asked.output.parent, "the contact sheet's folder")
+    measured = measured_already(paths)
+    if measured is not None:
+        if asked.output is not None:
+            raise InputError(f"There are no photos for a contact sheet: {measured}")
+        seconds = round(time.monotonic() - began, 1)
+        return CheckResult(True, "lidar", measured, (), (), (), (), (), seconds, None)
     limits = Limits(cores(asked.threads), check_memory(None, _MEMORY))
     source = Source(capture_digest(paths), tuple(paths))
     with tempfile.TemporaryDirectory(prefix="gypsum-check-") as folder:
@@ -255,6 +263,26 @@ def recommend(judgement: Judgement) -> tuple[str, str]:
             "version measures plain surfaces better, and a pattern on them helps most."
         )
     return "photo", "Photo Scan: the photos overlap, and their detail stays on the surface."
+
+
+def measured_already(paths: Sequence[Path]) -> str | None:
+    """Why ``--mode lidar`` is for these files, where they hold distances; None for photos."""
+    if is_rgbd(paths):
+        return (
+            f"{paths[0]} is a capture with depth, whose sensor has measured distances: "
+            "scan it with --mode lidar, in metres and also where it is plain."
+        )
+    clouds = cloud_files(paths)
+    if not clouds:
+        return None
+    try:
+        find_photos(paths)
+    except InputError:
+        return (
+            f"{clouds[0]} is a cloud of points, which are measured already: make a surface of it "
+            "with --mode lidar."
+        )
+    return None
 
 
 def estimate(capture: Capture, quality: Quality, pace: float, threads: int) -> Estimate:
