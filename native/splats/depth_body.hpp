@@ -63,11 +63,12 @@ Facet find_facet(const float* row, const Camera& camera) {
           float(A[4] * iy * iy / c),
           float(std::fmax(p[2] - reach, 0.0)),
           float(p[2] + reach),
+          float(size[thinnest] / std::sqrt(c)),
           {float(side * normal[0]), float(side * normal[1]), float(side * normal[2])}};
 }
 
 void draw_depth_tile(const Bins& bins, const Facet* facets, int tile, const Limits& limits,
-                     float surface, DepthPicture picture) {
+                     float surface, float front, DepthPicture picture) {
   alignas(32) float T[kPixels], median[kPixels], mean[kPixels], normal[3][kPixels];
   const Place place(tile, bins.columns, picture.width, picture.height);
   for (int i = 0; i < kPixels; ++i) T[i] = 1.0f;
@@ -84,6 +85,7 @@ void draw_depth_tile(const Bins& bins, const Facet* facets, int tile, const Limi
     const float u = s.u - float(place.x), v = s.v - float(place.y);
     find_touched(s, u, v, alive, touched);
     const Floats nearest = all(f.nearest), furthest = all(f.furthest);
+    const Floats thickness = all(front * f.thickness);
     for (int i = 0; i < touched.count; ++i) {
       const int block = touched.blocks[i], at = block * kLanes;
       const Offsets offsets(block, u, v);
@@ -98,7 +100,8 @@ void draw_depth_tile(const Bins& bins, const Facet* facets, int tile, const Limi
       const Floats under = most(1.0f + fma(dx, tilt, dy * rise), all(1e-6f));
       const Floats depth = most(least(all(f.z) * over / under, furthest), nearest);
       const Ints crossed = (before > at_surface) & (after <= at_surface);
-      store(median + at, load(median + at) + keep(depth, crossed));
+      const Floats shown = most(depth - thickness / root(under), all(limits.near));
+      store(median + at, load(median + at) + keep(shown, crossed));
       store(mean + at, fma(weight, depth, load(mean + at)));
       for (int k = 0; k < 3; ++k)
         store(normal[k] + at, fma(weight, all(f.normal[k]), load(normal[k] + at)));
@@ -122,14 +125,14 @@ void draw_depth_tile(const Bins& bins, const Facet* facets, int tile, const Limi
 }
 
 void draw_depths(const float* rows, const Camera& camera, const Limits& limits, const Bins& bins,
-                 float surface, int threads, DepthPicture picture) {
+                 float surface, float front, int threads, DepthPicture picture) {
   std::vector<Facet> facets(bins.splats.size());
 #pragma omp parallel for schedule(static) num_threads(threads)
   for (std::int64_t k = 0; k < std::int64_t(facets.size()); ++k)
     facets[k] = find_facet(rows + std::size_t(bins.splats[k].gaussian) * kRow, camera);
 #pragma omp parallel for schedule(dynamic) num_threads(threads)
   for (int tile = 0; tile < bins.columns * bins.rows; ++tile)
-    draw_depth_tile(bins, facets.data(), tile, limits, surface, picture);
+    draw_depth_tile(bins, facets.data(), tile, limits, surface, front, picture);
 }
 
 }  // namespace

@@ -24,7 +24,7 @@ using Map = Array<float, nb::ndim<2>>;
 void draw_depths(const Rows& rows, const Array<const double, nb::shape<3, 3>>& K,
                  const Array<const double, nb::shape<3, 4>>& pose, float alpha_min,
                  float transmittance_min, float near, float blur, float surface,
-                 const Map& depth, const Map& expected,
+                 float front, const Map& depth, const Map& expected,
                  const Array<float, nb::shape<3, -1, -1>>& normal, const Map& transmittance,
                  int threads, bool portable) {
   const int height = int(depth.shape(0)), width = int(depth.shape(1));
@@ -53,7 +53,7 @@ void draw_depths(const Rows& rows, const Array<const double, nb::shape<3, 3>>& K
   Bins bins;
   kernels.project(rows.data(), count, 0, camera, limits, cores, projected.data(), depths.data());
   fill_bins(projected.data(), depths.data(), count, width, height, cores, bins);
-  kernel.draw(rows.data(), camera, limits, bins, surface, cores,
+  kernel.draw(rows.data(), camera, limits, bins, surface, front, cores,
               {width, height, depth.data(), expected.data(), normal.data(), transmittance.data()});
 }
 
@@ -61,9 +61,10 @@ void draw_depths(const Rows& rows, const Array<const double, nb::shape<3, 3>>& K
 
 void add_depths(nb::module_& m) {
   m.def("draw_depths", &draw_depths, "rows"_a, "K"_a, "pose"_a, "alpha_min"_a,
-        "transmittance_min"_a, "near"_a, "blur"_a, "surface"_a, "depth"_a, "expected"_a,
+        "transmittance_min"_a, "near"_a, "blur"_a, "surface"_a, "front"_a, "depth"_a, "expected"_a,
         "normal"_a, "transmittance"_a, "threads"_a = 0, "portable"_a = false,
-        "Depth where the transmittance falls to `surface`, and its mean; normals in the camera's\n"
+        "Depth where the transmittance falls to `surface`, `front` deviations nearer; the mean of\n"
+        "all depths; normals in the camera's\n"
         "frame.");
 }
 

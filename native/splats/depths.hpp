@@ -15,6 +15,7 @@ struct Facet {
   float bx, by;            // pixels^-1
   float cxx, cxy, cyy;     // pixels^-2
   float nearest, furthest; // depths within which it lies
+  float thickness;         // standard deviation along the ray through its centre
   float normal[3];         // unit, camera frame, the thinnest axis, towards the camera
 };
 
@@ -28,8 +29,9 @@ struct DepthPicture {
 };
 
 struct DepthKernel {
+  // `front`: the surface is so many standard deviations before where rays meet the Gaussians.
   void (*draw)(const float* rows, const Camera&, const Limits&, const Bins&, float surface,
-               int threads, DepthPicture);
+               float front, int threads, DepthPicture);
 };
 
 namespace portable {

@@ -25,7 +25,21 @@ def drawn(rows: Float32, portable: bool = False) -> tuple[Float32, Float32, Floa
     median, expected, T = (np.empty((HEIGHT, WIDTH), np.float32) for _ in range(3))
     normal = np.empty((3, HEIGHT, WIDTH), np.float32)
     _splats.draw_depths(
-        rows, K, pose, 1e-9, 1e-12, 0.01, twin.BLUR, 0.5, median, expected, normal, T, 2, portable
+        rows,
+        K,
+        pose,
+        1e-9,
+        1e-12,
+        0.01,
+        twin.BLUR,
+        0.5,
+        0.0,
+        median,
+        expected,
+        normal,
+        T,
+        2,
+        portable,
     )
     return median, expected, normal, T
 
@@ -123,6 +137,23 @@ def test_depth_of_a_plane_is_exact() -> None:
     np.testing.assert_allclose(
         depths.normals[solid], np.tile(view.R[:, 2], (solid.sum(), 1)), atol=1e-4
     )
+
+
+@pytest.mark.parametrize("front", [0.0, 1.5])
+def test_the_front_of_a_gaussian_is_nearer(front: float) -> None:
+    place = np.array([[0.0, 0.0, 0.0]])
+    view = view_from(np.array([3.0, 0.0, 0.0]))
+    for sizes, turned in (
+        ((0.2, 0.2, 0.2), 0.2),
+        ((0.3, 0.3, 0.05), 0.3),
+        ((0.05, 0.3, 0.3), 0.05),
+    ):
+        one = flat_splats(place, np.array([[0.0, 0, 1]]), 1.0)
+        one.log_scales[:] = np.log(sizes)
+        depths = draw_depths(one, view, stopped=0.5, front=front, threads=1)
+        # Looked at along x, its standard deviation there counts.
+        assert abs(depths.surface[40, 40] - (3 - front * turned)) < 0.01
+        assert abs(depths.expected[40, 40] - 3) < 0.01
 
 
 def test_depth_of_a_sphere() -> None:

@@ -89,6 +89,7 @@ def draw_depths(
     near: float,
     blur: float,
     surface: float,
+    front: float,
     depth: Float32,
     expected: Float32,
     normal: Float32,

@@ -41,18 +41,20 @@ def draw_depths(
     view: View,
     extent: float = 1.0,
     stopped: float = MEDIAN,
+    front: float = 0.0,
     threads: int = 0,
 ) -> Depths:
     """Depths of splats from a view, in a scene whose cameras are spread over ``extent``.
 
-    The surface is where the share ``stopped`` of the light is.
+    The surface is where the share ``stopped`` of the light is, ``front`` standard deviations of the
+    Gaussian that does it nearer than its densest point.
     """
     shape = (view.height, view.width)
     surface, expected, transmittance = (np.empty(shape, np.float32) for _ in range(3))
     normal = np.empty((3, *shape), np.float32)
     _splats.draw_depths(
         splats.rows(), np.ascontiguousarray(view.K, np.float64), pose(view),
-        ALPHA_MIN, TRANSMITTANCE_MIN, NEAR * extent, BLUR, 1 - stopped,
+        ALPHA_MIN, TRANSMITTANCE_MIN, NEAR * extent, BLUR, 1 - stopped, front,
         surface, expected, normal, transmittance, threads,
     )  # fmt: skip
     normals = np.ascontiguousarray(normal.transpose(1, 2, 0))

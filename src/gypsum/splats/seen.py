@@ -1,9 +1,10 @@
 """Depth maps of splats from many places, and what of them can be trusted as a surface.
 
 Splats are trained to look right, not to lie on surfaces: what shines is partly made by Gaussians
-behind its surface, as its mirror images are. Three things find the surface all the same. Depths are
-taken where a fifth of the light is stopped, before the median. Of two depths at a place, other
-views mostly show the nearer one, and the further one goes. And what only one view shows goes too.
+behind its surface, as its mirror images are, and all are held inside of outlines by their own
+thickness. Three things find the surface all the same. Depths are taken where a fifth of the light
+is stopped, before the median, and at the Gaussian's front. Of two depths at a place, other views
+mostly show the nearer one, and the further one goes. And what only one view shows goes too.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ Float64 = NDArray[np.float64]
 
 #: The share of the light that a surface stops.
 STOPPED = 0.2
+#: How far before a Gaussian's densest point its front is, in its standard deviations along the ray.
+FRONT = 1.5
 #: Pixels that let more through, or see the surface more obliquely than this cosine, show none.
 OPAQUE, GRAZING = 0.7, 0.2
 #: Views with which each is compared: those nearest to it.
@@ -95,7 +98,7 @@ class SeenDepths:
 
 def _surface(splats: Splats, view: View, extent: float, threads: int) -> tuple[Float32, Float32]:
     """Depths (height, width) where there is a surface, and how squarely it is seen."""
-    depths = draw_depths(splats, view, extent, STOPPED, threads)
+    depths = draw_depths(splats, view, extent, STOPPED, FRONT, threads)
     x = (np.arange(view.width) + 0.5 - view.K[0, 2]) / view.K[0, 0]
     y = (np.arange(view.height) + 0.5 - view.K[1, 2]) / view.K[1, 1]
     n = depths.normals
