@@ -331,8 +331,8 @@ class ScanOptions(BaseModel):
     )
     format: Names = _option(
         (),
-        "A further format to write (repeatable): glb, gltf, obj, fbx, usdz, ply, stl, xyz, las or laz; "
-        "of splats ply, compressed.ply, spz, sog or splat.",
+        "A further format to write (repeatable): glb, gltf, obj, fbx, usdz, ply, stl, xyz, las or "
+        "laz; of splats ply, compressed.ply, spz, sog or splat.",
     )
     voxel: Length | None = _option(
         None,
