@@ -41,18 +41,25 @@ def faults() -> Image.Image:
     shown: list[tuple[Fault | None, str]] = [
         (None, "good: sharp, even light"),
         (Fault.BLURRED, "blurred by a shaking hand"),
+        (Fault.UNFOCUSED, "focused on the table behind"),
+        (Fault.MOVING, "moved since the last photo"),
         (Fault.DARK, "too dark"),
         (Fault.BURNT, "burnt out"),
         (Fault.PLAIN, "plain: nothing to recognise"),
         (Fault.MIRROR, "a mirror: shows the room"),
     ]
-    tiles = []
-    for fault, label in shown:
-        with tempfile.TemporaryDirectory() as folder:
-            make_sample(Path(folder) / "owl", 3, WIDTH, HEIGHT, seed=5, fault=fault)
-            with Image.open(Path(folder) / "owl" / "photos" / "0001.jpg") as photo:
-                tiles.append(labelled(photo.convert("RGB"), label, fault is None))
-    return grid(tiles, 3)
+    photos = {fault: first_photo(fault) for fault, _ in shown}
+    # One photo over the other, as a single one would not show it.
+    photos[Fault.MOVING] = Image.blend(photos[Fault.MOVING], photos[None], 0.45)
+    return grid([labelled(photos[fault], label, fault is None) for fault, label in shown], 4)
+
+
+def first_photo(fault: Fault | None) -> Image.Image:
+    """Of a sample capture with a mistake."""
+    with tempfile.TemporaryDirectory() as folder:
+        make_sample(Path(folder) / "owl", 3, WIDTH, HEIGHT, seed=5, fault=fault)
+        with Image.open(Path(folder) / "owl" / "photos" / "0001.jpg") as photo:
+            return photo.convert("RGB")
 
 
 def overlap() -> Image.Image:
