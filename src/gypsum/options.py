@@ -512,6 +512,13 @@ class Fault(StrEnum):
     SMALL = "small"
 
 
+class SampleMode(StrEnum):
+    """What a sample shows."""
+
+    PHOTO = "photo"
+    LIDAR = "lidar"
+
+
 class PageSize(StrEnum):
     """Paper to print on."""
 
@@ -752,6 +759,11 @@ class SampleOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    mode: SampleMode = _option(
+        SampleMode.PHOTO,
+        "What to make: photo is photos of a sculpture, lidar a phone's capture with depth of a "
+        "furnished corner of a room.",
+    )
     photos: int = _option(30, "Photos to take.", unit="photos", ge=6, le=1000)
     width: int = _option(1024, "Width of the photos.", unit="pixels", ge=64, le=8192)
     height: int = _option(768, "Height of the photos.", unit="pixels", ge=64, le=8192)
@@ -969,7 +981,8 @@ def _values(info: FieldInfo) -> str:
     """What an option takes, in words."""
     text = str(info.annotation)
     choices = (
-        Quality, TextureSize, TextureFormat, UpAxis, Switch, Until, Device, Matcher, Mode, PageSize,
+        Quality, TextureSize, TextureFormat, UpAxis, Switch, Until, Device, Matcher, SampleMode, Mode,
+        PageSize,
     )  # fmt: skip
     for choice in choices:
         if choice.__name__ in text:

@@ -10,7 +10,7 @@ import typer
 from gypsum.cli.display import bar, duration
 from gypsum.cli.parameters import with_options
 from gypsum.cli.reporting import explained
-from gypsum.options import SampleOptions
+from gypsum.options import SampleMode, SampleOptions
 
 
 @with_options(SampleOptions.model_fields)
@@ -31,6 +31,9 @@ def sample(
         with bar("Taking photos") as progress:
             made = make_sample(folder, **asked.model_dump(), progress=progress)
         print(f"{made.photos} photos are in {folder / 'photos'}, made in {duration(made.seconds)}.")
+        if asked.mode is SampleMode.LIDAR:
+            print(f"Scan them: gypsum scan {folder} --mode lidar -o {folder}.glb")
+            return
         photos = folder / "photos"
         sets = sorted((entry for entry in photos.iterdir() if entry.is_dir()), reverse=True)
         source = " ".join(f"--set {entry}" for entry in sets) or str(photos)

@@ -18,13 +18,14 @@ from PIL.ExifTags import IFD, Base
 from gypsum.errors import InputError, ResourceError
 from gypsum.formats.atomic import atomic_write
 from gypsum.formats.ply import write_mesh
-from gypsum.options import Fault
-from gypsum.sample import _camera, _faults, _posed, _render, _video
+from gypsum.options import Fault, SampleMode
+from gypsum.sample import _camera, _faults, _posed, _render, _room, _video
 from gypsum.sample._camera import SampleView
 from gypsum.sample._cards import CARDS, MarkerCard
 from gypsum.sample._faults import Shot
 from gypsum.sample._render import Finish
 from gypsum.scene import Mesh, Progress, no_progress
+from gypsum.scene.rgbd import FRAMES_FILE
 
 JPEG_QUALITY = 92
 #: Fewer photos can't close a ring around the sculpture.
@@ -71,6 +72,7 @@ def make_sample(
     video: float = 0.0,
     turntable: bool = False,
     flip: bool = False,
+    mode: SampleMode = SampleMode.PHOTO,
     threads: int = 0,
     progress: Progress = no_progress,
 ) -> SampleFacts:
@@ -81,9 +83,13 @@ def make_sample(
     that the photographer makes. A ``video`` of so many seconds is filmed as well, as
     ``folder/video.mp4``. On a ``turntable`` the sculpture turns before a still camera; for a
     ``flip`` it is photographed standing and lying, in two folders. The truth's frame is always
-    the sculpture's. The result does not depend on ``threads``.
+    the sculpture's. With the ``mode`` lidar it is a room instead, with depth maps and the poses of
+    a phone that drifts. The result does not depend on ``threads``.
     """
     _check(folder, photos, width, height)
+    if mode is SampleMode.LIDAR:
+        _check_room(turntable or flip or marker or bool(fault) or video > 0)
+        return _room_sample(folder, photos, width, height, seed, progress)
     _check_alone(turntable, flip, marker, fault, video)
     started = time.monotonic()
     progress(0.0, "shaping the sculpture")
@@ -138,6 +144,27 @@ def make_sample(
     progress(1.0, "done")
     seconds = time.monotonic() - started
     return SampleFacts(folder, photos, len(held_out), len(mesh.faces), seconds)
+
+
+def _room_sample(
+    folder: Path, photos: int, width: int, height: int, seed: int, progress: Progress
+) -> SampleFacts:
+    try:
+        made = _room.make_room_sample(folder, photos, width, height, seed, progress)
+    except OSError as error:
+        raise ResourceError(
+            f"The sample can't be written to {folder}: {error.strerror}; "
+            "free some space or name another folder."
+        ) from error
+    return SampleFacts(folder, made.frames, 0, made.faces, made.seconds)
+
+
+def _check_room(more: bool) -> None:
+    if more:
+        raise InputError(
+            "A sample with --mode lidar shows a room: leave out --marker, --fault, --video, "
+            "--turntable and --flip."
+        )
 
 
 def _posed_shots(
@@ -241,7 +268,7 @@ def _check(folder: Path, photos: int, width: int, height: int) -> None:
         )
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file; name a folder for the sample.")
-    ours = {"photos", "test", "truth", _video.NAME}
+    ours = {"photos", "test", "truth", "depth", "confidence", FRAMES_FILE, _video.NAME}
     if folder.is_dir() and any(entry.name not in ours for entry in folder.iterdir()):
         raise InputError(f"{folder} holds other files; name a new or empty folder for the sample.")
 

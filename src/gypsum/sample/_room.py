@@ -13,6 +13,7 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +99,7 @@ class _Builder:
         rows = [
             np.concatenate([r * ring + place, np.full((parts + 1, 1), h)], 1) for r, h in profile
         ]
-        for low, high in zip(rows[:-1], rows[1:], strict=True):
+        for low, high in pairwise(rows):
             a, b, c, d = low[:-1], low[1:], high[1:], high[:-1]
             for triangles in (np.stack([a, b, c], 1), np.stack([a, c, d], 1)):
                 area = np.linalg.norm(

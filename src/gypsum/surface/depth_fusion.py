@@ -41,13 +41,13 @@ VOXELS_PER_PIXEL = 0.6
 FINEST, COARSEST = 0.002, 0.05
 #: The truncation in terms of the noise of a single depth.
 NOISE_TRUNCATED = 3.0
-#: Noise above this share of the depth is averaged within each map: over differences of so many times
-#: the noise, and this many pixels (standard deviations); it becomes smaller by about the gain.
+#: Noise above this share of the depth is averaged within each map: over differences of so many
+#: times the noise, and this many pixels (standard deviations); it shrinks by about the gain.
 NOISY, BILATERAL_SHARE, BILATERAL_PIXELS, NOISE_GAIN = 0.003, 3.0, 2.0, 3.0
 #: Voxels in terms of the noise of a depth: finer ones only show noise.
 VOXELS_PER_NOISE = 0.4
 #: Weight below which a voxel counts as unseen.
-LEAST_WEIGHT = 0.1
+LEAST_WEIGHT = 0.05
 #: Parts of the surface with a smaller share of its area than this, and smaller than a disc of so
 #: many voxels' radius, are dirt.
 DIRT_SHARE, DIRT_VOXELS = 0.002, 12.0

@@ -17,7 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gypsum.capture import limits
-from gypsum.capture.rgbd import plain, scanner_app
+from gypsum.capture.rgbd import (
+    arkitscenes,
+    plain,
+    polycam,
+    record3d,
+    redwood,
+    scanner_app,
+    stray,
+    tum,
+)
 from gypsum.capture.rgbd.found import (
     FoundCapture,
     FoundFrame,
@@ -42,7 +51,9 @@ from gypsum.scene import (
 
 Float64 = NDArray[np.float64]
 
-READERS: tuple[ModuleType, ...] = (plain, scanner_app)
+READERS: tuple[ModuleType, ...] = (
+    plain, scanner_app, stray, record3d, polycam, arkitscenes, tum, redwood,
+)  # fmt: skip
 """In the order in which they are asked: first those whose files nobody else writes."""
 
 ZIP_SUFFIXES = (".zip", ".r3d")
@@ -135,8 +146,8 @@ def read_rgbd(
     if with_depth < FRAMES_LEAST:
         why = f" ({skipped[0].name} {skipped[0].reason})" if skipped else ""
         raise InputError(
-            f"{inputs[0]} has {with_depth or 'no'} usable depth {'map' if with_depth == 1 else 'maps'}"
-            f"{why}; at least {FRAMES_LEAST} are needed."
+            f"{inputs[0]} has {with_depth or 'no'} usable depth maps{why}; at least {FRAMES_LEAST} "
+            "are needed."
         )
     ready = [frame for frame, _ in made]
     write_frames(folder, ready)
@@ -314,7 +325,7 @@ def _frames_of_clip(
     progress(0.0, f"reading {found.clip.name}")
     request = {"do": "rgbd_clip", "path": str(found.clip.resolve()), "threads": max(threads, 1)}
     try:
-        answer = workers.ask({**request, "chosen": list(wanted.items())}, lambda message: None)
+        answer = workers.ask({**request, "chosen": list(wanted.items())})
     except UnusableError as error:
         raise InputError(f"{found.clip} can't be used: it {error}.") from error
     return {int(number): dict(values) for number, values in answer}
