@@ -126,8 +126,8 @@ def _write_palette(splats: Splats, pictures: dict[str, bytes]) -> Json:
 
 
 def _palette_size(count: int) -> int:
-    """A half of the splats or more, as a power of two."""
-    return int(min(_LARGEST_PALETTE, max(1024, 2 ** int(np.log2(count)))))
+    """At most an eighth of the splats, as a power of two: more cost bytes and show little."""
+    return int(min(_LARGEST_PALETTE, max(1024, 2 ** int(np.log2(count) - 3))))
 
 
 def _picture(pixels: Bytes) -> bytes:
