@@ -23,8 +23,6 @@ StrPath = str | os.PathLike[str]
 #: Long side of the pictures in which depths are drawn, and of those that a texture is made of where
 #: there are no photos, pixels.
 _DEPTH_SIDE, _PAINT_SIDE = 800, 1200
-#: What is further from the middle than so many radii of the subject is not drawn from around it.
-_ROOM = 2.0
 
 
 @dataclass(frozen=True)
@@ -170,12 +168,11 @@ def _splats_rotation(up_axis: str) -> Any:
 def _seen_from_around(splats: Splats) -> _Scene:
     """Views around the middle, and of the splats only what is near it."""
     from gypsum.splats.fit import spread
-    from gypsum.splats.paths import orbit, subject_of_splats
+    from gypsum.splats.paths import around, orbit, subject_of_splats
 
     subject = subject_of_splats(splats)
-    near = np.linalg.norm(splats.means - subject.center, axis=1) < _ROOM * subject.radius
     views = orbit(subject, _PAINT_SIDE, _PAINT_SIDE)
-    return _Scene(splats.select(near), views, spread(views), True)
+    return _Scene(around(splats, subject), views, spread(views), True)
 
 
 def _surface(scene: _Scene, options: MeshOptions, folder: Path, progress: Progress) -> Mesh:

@@ -188,8 +188,11 @@ def _drawing_splats(splats: Splats, views: Sequence[View], options: RenderOption
     from gypsum.splats import render as draw_splats
     from gypsum.splats.depths import draw_depths
     from gypsum.splats.fit import spread
+    from gypsum.splats.paths import around, subject_of_splats
 
     extent = spread(views)
+    if options.path is CameraPath.TURNTABLE:
+        splats = around(splats, subject_of_splats(splats))
 
     def draw(view: View) -> Drawn:
         depths = draw_depths(splats, view, extent, threads=options.threads)

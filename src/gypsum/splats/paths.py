@@ -19,12 +19,16 @@ Float64 = NDArray[np.float64]
 #: Field of view over the shorter side where no photo tells it, radians.
 FIELD = np.radians(45)
 #: How much of that a subject fills.
-_FILLED = 0.9
+_FILLED = 0.75
 #: A subject is what lies within so many times the usual distance from its middle; rounds in which
 #: that is found, and the share of it that a ball around it holds.
-_APART, _ROUNDS, _HELD = 2.5, 5, 0.95
+_APART, _ROUNDS, _HELD = 2.0, 10, 0.95
 #: Gaussians that are nearly transparent are no part of it.
 _SEEN = 0.1
+#: The share of Gaussians that are small: those of the subject.
+_FINE = 0.5
+#: What is further from the middle than so many radii of the subject is not drawn from around it.
+_ROOM = 2.0
 #: Rings of views around something, by their height, degrees, and views of each.
 _RINGS = ((-8.0, 16), (15.0, 16), (40.0, 12), (65.0, 6))
 
@@ -54,9 +58,21 @@ def subject_of_points(points: NDArray[np.floating]) -> Subject:
 
 
 def subject_of_splats(splats: Splats) -> Subject:
-    """The ball around most of the Gaussians that can be seen."""
+    """The ball around what splats show in most detail.
+
+    Walls and skies are made of large Gaussians; where photos were about something, many small ones
+    lie together.
+    """
+    size = splats.log_scales.max(axis=1)
     opaque = splats.opacities > np.log(_SEEN / (1 - _SEEN))
-    return subject_of_points(splats.means[opaque] if opaque.any() else splats.means)
+    fine = opaque & (size <= np.quantile(size, _FINE))
+    return subject_of_points(splats.means[fine] if fine.any() else splats.means)
+
+
+def around(splats: Splats, subject: Subject) -> Splats:
+    """The splats near the subject, without what would stand before it from further away."""
+    distance = np.linalg.norm(splats.means - subject.center, axis=1)
+    return splats.select(distance < _ROOM * subject.radius)
 
 
 def turntable(
