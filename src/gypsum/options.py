@@ -981,8 +981,8 @@ def _values(info: FieldInfo) -> str:
     """What an option takes, in words."""
     text = str(info.annotation)
     choices = (
-        Quality, TextureSize, TextureFormat, UpAxis, Switch, Until, Device, Matcher, SampleMode, Mode,
-        PageSize,
+        Quality, TextureSize, TextureFormat, UpAxis, Switch, Until, Device, Matcher, SampleMode,
+        Mode, PageSize,
     )  # fmt: skip
     for choice in choices:
         if choice.__name__ in text:

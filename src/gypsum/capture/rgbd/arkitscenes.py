@@ -1,9 +1,9 @@
 """ARKitScenes (Apple's data set, raw part).
 
 ``lowres_wide/ID_TIME.png``, ``lowres_depth/ID_TIME.png`` (16 bits, millimetres),
-``confidence/ID_TIME.png`` (0 to 2), ``lowres_wide_intrinsics/ID_TIME.pincam`` (width, height, fx, fy,
-cx, cy) and ``lowres_wide.traj``: lines of time, rotation vector and translation, world-to-camera,
-OpenCV camera axes, z up.
+``confidence/ID_TIME.png`` (0 to 2), ``lowres_wide_intrinsics/ID_TIME.pincam`` (width, height, fx,
+fy, cx, cy) and ``lowres_wide.traj``: lines of time, rotation vector and translation,
+world-to-camera, OpenCV camera axes, z up.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Polycam (iOS): "raw data" export.
 
 ``keyframes/images/*.jpg``, ``keyframes/depth/*.png`` (16 bits, millimetres),
-``keyframes/confidence/*.png`` (0 to 255) and ``keyframes/cameras/*.json`` with fx, fy, cx, cy, width,
-height and t_00 to t_23, camera-to-world with ARKit's camera axes, y up. Where the app corrected
-poses and pictures, they are in ``corrected_cameras`` and ``corrected_images``.
+``keyframes/confidence/*.png`` (0 to 255) and ``keyframes/cameras/*.json`` with fx, fy, cx, cy,
+width, height and t_00 to t_23, camera-to-world with ARKit's camera axes, y up. Where the app
+corrected poses and pictures, they are in ``corrected_cameras`` and ``corrected_images``.
 """
 
 from __future__ import annotations

@@ -135,7 +135,7 @@ def read_rgbd(
         found = reader.read(tree)
         if len(found.frames) > DEPTHS_MAX:
             raise InputError(
-                f"{inputs[0]} has {len(found.frames):,} frames, and at most {DEPTHS_MAX:,} are read."
+                f"{inputs[0]} has {len(found.frames):,} frames; at most {DEPTHS_MAX:,} are read."
             )
         chosen = _named(_chosen(_sane(found.frames, found.up), frames or FRAMES_MOST))
         with Workers(folder) as workers:

@@ -2,8 +2,9 @@
 
 ``metadata`` is JSON: ``K`` (nine, by columns) of the colour picture, ``w`` and ``h`` of it, ``dw``
 and ``dh`` of the depth maps, ``poses`` (qx, qy, qz, qw, x, y, z: camera-to-world, ARKit axes), and
-``perFrameIntrinsicCoeffs`` (fx, fy, cx, cy) in newer files. ``rgbd/0.jpg``, ``rgbd/0.depth`` (32-bit
-floats in metres, compressed with LZFSE) and ``rgbd/0.conf`` (bytes, 0 to 2, the same) per frame.
+``perFrameIntrinsicCoeffs`` (fx, fy, cx, cy) in newer files. ``rgbd/0.jpg``, ``rgbd/0.depth``
+(32-bit floats in metres, compressed with LZFSE) and ``rgbd/0.conf`` (bytes, 0 to 2, the same) per
+frame.
 """
 
 from __future__ import annotations
