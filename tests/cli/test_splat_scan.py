@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,11 +17,11 @@ from PIL import Image
 
 import gypsum
 from gypsum.errors import InputError
-from gypsum.formats import read_model
+from gypsum.formats import read_asset, read_model
 from gypsum.formats.ply import read_splats
 from gypsum.pipelines.scan import inspect_workspace
 from gypsum.pipelines.splat import SPLAT_SCAN
-from gypsum.scene import SparseModel, TexturedMesh
+from gypsum.scene import SparseModel, Splats, TexturedMesh
 from gypsum.workspace.events import Event, StageFinished
 
 NAMES = [stage.name for stage in SPLAT_SCAN.stages]
@@ -42,12 +43,20 @@ def test_photos_become_splats(photos: Path) -> None:
     heard: list[Event] = []
     result = gypsum.scan(
         photos, output, mode="splat", quality="draft", splats=4000, minutes=0.15, threads=2,
-        progress=heard.append,
+        format=("spz", "sog"), progress=heard.append,
     )  # fmt: skip
     assert {e.stage for e in heard if isinstance(e, StageFinished)} <= set(NAMES)
     assert result.model == output
     splats = read_splats(output)
     assert 1000 < len(splats) <= 4000
+    assert [path.name for path in result.models] == ["owl.ply", "owl.spz", "owl.sog"]
+    trained = result.workspace / "stages" / "splats" / "splats.ply"
+    assert output.read_bytes() == trained.read_bytes()
+    for path in result.models[1:]:
+        small = read_asset(path)
+        assert isinstance(small, Splats)
+        assert len(small) == len(splats)
+        assert path.stat().st_size < output.stat().st_size / 4
     # Most of them lie where the points of the cameras' model are.
     points = SparseModel.read(result.workspace / "sparse").points
     low, high = np.percentile(points, (1, 99), axis=0)
@@ -150,6 +159,6 @@ def test_a_training_that_was_stopped_goes_on(photos: Path, number: signal.Signal
 def test_what_a_splat_scan_can_not_do_is_said_at_once(
     options: dict[str, object], words: str, tmp_path: Path
 ) -> None:
-    given = {"mode": "splat", **options, "output": tmp_path / str(options["output"])}
+    given: dict[str, Any] = {"mode": "splat", **options, "output": tmp_path / str(options["output"])}
     with pytest.raises(InputError, match=words):
         gypsum.scan(tmp_path, **given)
