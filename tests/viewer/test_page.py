@@ -174,11 +174,9 @@ def test_a_phone_has_all_tools_within_reach(browser: Any, tmp_path: Path) -> Non
         opened.context.close()
 
 
-@pytest.mark.parametrize("name", ["ply", "compressed.ply", "spz", "sog", "splat", "ksplat"])
+@pytest.mark.parametrize("name", ["ply", "compressed.ply", "spz", "sog", "splat"])
 def test_spark_reads_what_gypsum_writes(name: str, browser: Any, tmp_path: Path) -> None:
     """Spark has readers of its own for these formats."""
-    if name == "ksplat":
-        pytest.skip("Gypsum does not write KSPLAT")
     truth = models.splats(300)
     path = tmp_path / f"a.{name}"
     write_asset(path, truth, name)
