@@ -24,7 +24,7 @@ from scipy.spatial import cKDTree
 from gypsum import dense
 from gypsum.formats.ply import write_mesh
 from gypsum.scene import Mesh, SparseModel, View
-from gypsum.surface import reconstruct_surface
+from gypsum.surface import reconstruct_surface, subject_box
 
 UInt8 = NDArray[np.uint8]
 
@@ -63,9 +63,9 @@ def damage(views: Sequence[View], fault: str, folder: Path) -> list[View]:
 def surface(model: SparseModel, views: Sequence[View], side: int, folder: Path) -> Mesh:
     """Depth maps, fusion and surface of a dense workspace's photos."""
     neighborhoods = dense.choose_neighbors(model, views, SOURCES)
-    dense.estimate_depth_maps(views, neighborhoods, folder, long_side=side)
-    cloud = dense.fuse(views, [here.sources for here in neighborhoods], folder)
-    return reconstruct_surface(cloud, views)
+    box = dense.estimate_depth_maps(views, neighborhoods, folder, long_side=side, box=subject_box)
+    cloud = dense.fuse(views, [here.sources for here in neighborhoods], folder, box=box)
+    return reconstruct_surface(cloud, views, box=box)
 
 
 def f_score(mesh: Mesh, reference: Mesh, share: float) -> float:
