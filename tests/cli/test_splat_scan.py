@@ -159,6 +159,10 @@ def test_a_training_that_was_stopped_goes_on(photos: Path, number: signal.Signal
 def test_what_a_splat_scan_can_not_do_is_said_at_once(
     options: dict[str, object], words: str, tmp_path: Path
 ) -> None:
-    given: dict[str, Any] = {"mode": "splat", **options, "output": tmp_path / str(options["output"])}
+    given: dict[str, Any] = {
+        "mode": "splat",
+        **options,
+        "output": tmp_path / str(options["output"]),
+    }
     with pytest.raises(InputError, match=words):
         gypsum.scan(tmp_path, **given)
