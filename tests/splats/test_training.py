@@ -166,6 +166,16 @@ def test_empty_places_are_filled_at_the_depth_around_them(tmp_path: Path) -> Non
     assert np.percentile(distances, 90) < 2.6
 
 
+def test_where_nothing_is_empty_nothing_is_filled(tmp_path: Path) -> None:
+    model, views = scenes.capture(6, tmp_path)
+    nothing = tmp_path / "nothing.png"
+    Image.fromarray(np.zeros((scenes.HEIGHT, scenes.WIDTH), np.uint8)).save(nothing)
+    filled = initial.fill(model, [replace(view, mask=nothing) for view in views])
+    assert len(filled) == 0
+    known = initial.from_sparse(model)
+    np.testing.assert_array_equal(initial.together(known, filled).rows(), known.rows())
+
+
 def test_nothing_is_right_before_a_camera(tmp_path: Path) -> None:
     model, views = scenes.capture(12, tmp_path)
     clearings = initial.clearings(model, views)

@@ -67,7 +67,7 @@ class Splats:
         rows[:, 3:6] = self.log_scales
         rows[:, 6:10] = self.quaternions
         rows[:, 10] = self.opacities
-        flat = self.harmonics.reshape(len(self), -1)
+        flat = self.harmonics.reshape(len(self), 3 * self.harmonics.shape[1])
         rows[:, 11 : 11 + flat.shape[1]] = flat
         return rows
 
