@@ -24,7 +24,7 @@ from gypsum.errors import InputError, ReconstructionError, ResourceError
 from gypsum.formats import FORMATS, atomic, format_of, read_model, write_model, xyz
 from gypsum.formats.colors import sample_texture
 from gypsum.formats.texture import encode_texture
-from gypsum.scene import Material, Mesh, TexturedMesh
+from gypsum.scene import Material, Mesh, PointCloud, TexturedMesh
 
 TEXTURED = ["glb", "gltf", "obj", "ply"]
 Y_UP = {"glb", "gltf", "obj"}
@@ -142,6 +142,10 @@ def test_every_format_has_one_size(name: str, tetrahedron: TexturedMesh, tmp_pat
         model = read_model(path)
         assert isinstance(model, TexturedMesh)
         extent = np.ptp(model.mesh.vertices, axis=0)
+    elif name in ("las", "laz"):
+        cloud = read_model(path)
+        assert isinstance(cloud, PointCloud)
+        extent = np.ptp(cloud.points, axis=0)
     else:
         points = np.loadtxt(path)[:, :3] if name == "xyz" else load(path).vertices
         extent = np.ptp(z_up(np.asarray(points), name), axis=0)
@@ -290,7 +294,7 @@ def test_nothing_to_export(tetrahedron: TexturedMesh, tmp_path: Path):
     )
     with pytest.raises(ReconstructionError, match="no surface"):
         write_model(tmp_path / "model.glb", empty, "glb")
-    with pytest.raises(InputError, match="no known format"):
+    with pytest.raises(InputError, match="no format"):
         write_model(tmp_path / "model.glb", tetrahedron, "blend")
     assert not any(tmp_path.iterdir())
 

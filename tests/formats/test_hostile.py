@@ -23,7 +23,8 @@ from .models import material, picture
 MUTATIONS = 120
 
 CASES = {
-    **{name: WriteOptions() for name in FORMATS if name != "usdz"},
+    # Of LAZ, tests of point clouds do the same; each file takes a process.
+    **{name: WriteOptions() for name in FORMATS if name not in ("usdz", "laz")},
     "draco.glb": WriteOptions(compression=Compression.DRACO),
     "meshopt.glb": WriteOptions(compression=Compression.MESHOPT),
 }

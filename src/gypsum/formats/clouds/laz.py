@@ -1,13 +1,8 @@
-"""Points of LAZ files, uncompressed by lazrs in a process of its own, which a bad file may end.
-
-Run as a program it is that process: it takes the file and what says how it is compressed, and
-writes records of points to its standard output.
-"""
+"""Points of LAZ files, uncompressed by lazrs in a process of its own, which a bad file may end."""
 
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 from collections.abc import Generator
@@ -29,8 +24,18 @@ def inflated(
 
     ``start`` is where the points begin, ``record`` what LASzip noted about the compression.
     """
-    command = [sys.executable, "-m", "gypsum.formats.clouds.laz", str(source.path.resolve())]
-    task = {"start": start, "record": record.hex(), "size": size, "count": count}
+    # By its path, as the package would take longer to load than most files to read.
+    command = [sys.executable, "-P", str(Path(__file__).with_name("inflate.py"))]
+    task = {
+        "path": str(source.path.resolve()),
+        "start": start,
+        "record": record.hex(),
+        "size": size,
+        "count": count,
+        "chunk": CHUNK,
+        "memory": _MEMORY,
+        "seconds": int(_SECONDS + _SECONDS_PER_POINT * count),
+    }
     process = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     )
@@ -51,32 +56,3 @@ def inflated(
         process.stdout.close()
         process.kill()
         process.wait()
-
-
-def main(path: str) -> None:
-    """What the process does."""
-    import lazrs
-
-    task = json.loads(sys.stdin.buffer.read())
-    size, count = task["size"], task["count"]
-    seconds = int(_SECONDS + _SECONDS_PER_POINT * count)
-    for kind, most in (
-        (resource.RLIMIT_DATA, _MEMORY),
-        (resource.RLIMIT_CPU, seconds),
-        (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        _, hard = resource.getrlimit(kind)
-        allowed = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        resource.setrlimit(kind, (allowed, allowed))
-    with Path(path).open("rb") as file:
-        file.seek(task["start"])
-        points = lazrs.LasZipDecompressor(file, bytes.fromhex(task["record"]))
-        for begin in range(0, count, CHUNK):
-            block = bytearray(min(CHUNK, count - begin) * size)
-            points.decompress_many(block)
-            sys.stdout.buffer.write(block)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])
