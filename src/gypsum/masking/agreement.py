@@ -124,14 +124,14 @@ def agree(
     consistent = np.mean(np.array(list(shares.values())) < _ODD) <= _ODD_MOST
     palette = _palette(voters, maps, shape)
     plane = find_ground(views, points) if consistent and points is not None else None
-    ground = None
+    ground, likely = None, maps
     if plane is not None:
         progress(0.1, "finding what other photos show of the ground")
-        ground = _ground(plane, voters, maps, shape, _VOTING_SIDE)
-        second = _second_look(voters, maps, shape, palette, ground, given, count)
-        shape = _shape(views, voters, second, given) or shape
-        palette = _palette(voters, second, shape)
-        ground = _ground(plane, voters, second, shape, _GROUND_SIDE)
+        ground = _ground(plane, voters, maps, shape)
+        likely = _second_look(voters, maps, shape, palette, ground, given, count)
+        shape = _shape(views, voters, likely, given) or shape
+        palette = _palette(voters, likely, shape)
+        ground = _ground(plane, voters, likely, shape)
     progress(0.3, "finding the outline in every photo")
     folder.mkdir(parents=True, exist_ok=True)
 
@@ -141,7 +141,8 @@ def agree(
             with Image.open(singles / f"{view.name}.png") as single:
                 mask = np.asarray(single.convert("L")) >= 128
         else:
-            mask = _outline(view, maps.get(view.name), shape, palette, ground)
+            own = maps.get(view.name)
+            mask = _outline(view, own, likely.get(view.name, own), shape, palette, ground)
         target.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(target) as file:
             Image.fromarray(mask.astype(np.uint8) * 255).save(file, "PNG")
@@ -258,19 +259,19 @@ def _palette(voters: Sequence[View], maps: dict[str, UInt8], shape: _Shape) -> F
 
 
 def _ground(
-    plane: Float64, voters: Sequence[View], maps: dict[str, UInt8], shape: _Shape, side: int
+    plane: Float64, voters: Sequence[View], maps: dict[str, UInt8], shape: _Shape
 ) -> GroundOdds:
     """What tells the ground in each photo from the object."""
 
     def reference(view: View) -> Reference:
-        small = view.limited(side)
+        small = view.limited(_GROUND_SIDE)
         size = (small.width, small.height)
         own = cv2.resize(maps[view.name], size, interpolation=cv2.INTER_LINEAR)
         inside = cv2.resize(shape.silhouettes[view.name].astype(np.uint8) * 255, size) >= 128
         free = (1 - own.astype(np.float32) / 255) * np.where(inside, _GROUND_WITHIN, 1)
         return Reference.of(small, free.astype(np.float32))
 
-    return GroundOdds(plane, [reference(view) for view in GroundOdds.choose(voters)], side)
+    return GroundOdds(plane, [reference(view) for view in GroundOdds.choose(voters)], _GROUND_SIDE)
 
 
 def _second_look(
@@ -291,7 +292,7 @@ def _second_look(
         small = _small(view)
         picture = small.read()
         own = maps[view.name]
-        odds = _odds(small, picture, own, shape, palette, ground, _BEYOND_FIRST)
+        odds = _odds(small, picture, own, own, shape, palette, ground, _BEYOND_FIRST)
         likely = 1 / (1 + np.exp(-guided(picture, odds).clip(-30, 30)))
         return np.asarray(255 * likely, np.uint8)
 
@@ -302,12 +303,17 @@ def _second_look(
 
 
 def _outline(
-    view: View, own: UInt8 | None, shape: _Shape, palette: Float64, ground: GroundOdds | None
+    view: View,
+    own: UInt8 | None,
+    likely: UInt8 | None,
+    shape: _Shape,
+    palette: Float64,
+    ground: GroundOdds | None,
 ) -> Bool:
     """(height, width) the object in one photo."""
     work = view.limited(_CUTTING_SIDE)
     picture = work.read()
-    odds = _odds(work, picture, own, shape, palette, ground, _BEYOND)
+    odds = _odds(work, picture, own, likely, shape, palette, ground, _BEYOND)
     mask = cut(picture, guided(picture, odds))
     full = cv2.resize(mask.astype(np.uint8) * 255, (view.width, view.height))
     return np.asarray(full >= 128)
@@ -317,31 +323,35 @@ def _odds(
     work: View,
     picture: UInt8,
     own: UInt8 | None,
+    likely: UInt8 | None,
     shape: _Shape,
     palette: Float64,
     ground: GroundOdds | None,
     beyond: float,
 ) -> Float32:
     """(height, width) logarithm of the odds for the object, at most ``beyond`` voxels outside its
-    silhouette."""
+    silhouette. ``own`` is the photo's mask by itself, ``likely`` the best one known so far."""
     size = (work.width, work.height)
     inside = cv2.resize(shape.silhouettes[work.name].astype(np.uint8) * 255, size) >= 128
     inward = _inward(inside, work, shape)
     odds = np.clip((inward + 0.5) * (_BEYOND / beyond), -4, 0.5)
     core = inward > _CORE
     around = (inward < -_BEYOND) & (inward > -_AROUND)
-    off = around
     if own is not None:
         share = cv2.resize(own, size, interpolation=cv2.INTER_LINEAR).astype(np.float32) / 255
         logit = np.log((share + 0.02) / (1.02 - share))
         odds += _OWN * logit.clip(-_OWN_SUREST, _OWN_SUREST)
         core &= share >= 0.5
-        off = around & (share < 0.3)
     if around.any() and palette.any():
         numbers = colors.bins(picture)
         here = colors.mean([palette, colors.histogram(numbers[core])])
         odds += _COLOR * colors.odds(here, colors.histogram(numbers[around]))[numbers]
     if ground is not None:
-        odds += _GROUND * ground(work, picture, core, off)
+        if likely is not None:
+            share = (
+                cv2.resize(likely, size, interpolation=cv2.INTER_LINEAR).astype(np.float32) / 255
+            )
+            core, around = (inward > _CORE) & (share >= 0.5), around & (share < 0.3)
+        odds += _GROUND * ground(work, picture, core, around)
     odds[inward < -beyond] = -2 * abs(_OWN_SUREST) - 4
     return np.asarray(odds, np.float32)
