@@ -61,7 +61,7 @@ def _read(path: Path) -> Bool:
 
 def _overlap(a: Bool, b: Bool) -> float:
     """Intersection over union."""
-    return float(np.count_nonzero(a & b) / max(1, np.count_nonzero(a | b)))
+    return int(np.count_nonzero(a & b)) / max(1, int(np.count_nonzero(a | b)))
 
 
 if __name__ == "__main__":
