@@ -82,6 +82,10 @@ def test_outside_of_masks_there_is_nothing(tmp_path: Path) -> None:
         Image.fromarray(np.where(opacity > 0.5, 255, 0).astype(np.uint8)).save(mask)
         masked.append(replace(view, mask=mask))
     found = fit(model, masked, tmp_path / "fit", OPTIONS, long_side=scenes.WIDTH)
+    # Scores are those of the object alone.
+    assert found.mean is not None
+    assert found.mean.psnr > 15
+    assert 0.4 < found.mean.ssim < 1
     inside, outside, true = [], [], []
     for view in masked:
         _, opacity = render(found.splats, view)
@@ -164,6 +168,18 @@ def test_empty_places_are_filled_at_the_depth_around_them(tmp_path: Path) -> Non
     assert len(filled) > 50
     distances = np.linalg.norm(filled.means, axis=1)
     assert np.percentile(distances, 90) < 2.6
+
+
+def test_points_outside_of_masks_are_left_out(tmp_path: Path) -> None:
+    _, views = scenes.capture(6, tmp_path)
+    left = np.zeros((scenes.HEIGHT, scenes.WIDTH), np.uint8)
+    left[:, : scenes.WIDTH // 2] = 255
+    Image.fromarray(left).save(tmp_path / "left.png")
+    masked = [replace(view, mask=tmp_path / "left.png") for view in views[:1]]
+    rays = np.c_[[-0.2, 0.2, 9.0], np.zeros(3), np.full(3, 2.0)]
+    means = ((rays - views[0].t) @ views[0].R).astype(np.float32)
+    assert initial.find_masked(means, masked).tolist() == [False, True, True]
+    assert not initial.find_masked(means, views).any()
 
 
 def test_where_nothing_is_empty_nothing_is_filled(tmp_path: Path) -> None:

@@ -128,6 +128,8 @@ def first_splats(
         count = int(_FROM_CLOUD * options.splats)
         splats = initial.together(initial.from_cloud(cloud, count, options.seed), splats)
     splats = initial.together(splats, initial.fill(model, views))
+    # What only photos outside of the training saw would never be carved away.
+    splats = splats.select(~initial.find_masked(splats.means, views))
     if len(splats) == 0:
         raise ReconstructionError("The cameras share no points from which splats could be made.")
     if len(splats) > options.splats:

@@ -23,6 +23,8 @@ _FLATNESS = 0.3
 #: Cells of the grid that finds empty places, along a photo's longer side; a place is empty when no
 #: point is within so many cells; so many points around it tell its depth.
 _GRID, _EMPTY, _AROUND = 24, 1.5, 8
+#: Side of the masks that tell which points are the object's, pixels.
+_MASK_SIDE = 480
 #: A point is behind another when it is so many times further away.
 _BEHIND = 1.15
 #: Standard deviation of a Gaussian put there, in cells, and its opacity.
@@ -87,6 +89,25 @@ def fill(model: SparseModel, views: Sequence[View]) -> Splats:
     splats.log_scales[:] = np.log(np.concatenate(sizes))[:, None]
     splats.opacities[:] = np.log(_GUESSED / (1 - _GUESSED))
     return splats.select(~_before(splats.means, views, landmarks))
+
+
+def find_masked(means: Float32, views: Sequence[View]) -> NDArray[np.bool_]:
+    """(N,) what is outside of most photos' masks, or in no photo, where there are masks."""
+    inside, seen = np.zeros(len(means)), np.zeros(len(means))
+    for view in views:
+        small = view.limited(_MASK_SIDE)
+        mask = small.read_mask()
+        if mask is None:
+            continue
+        pixels, depths = small.project(means)
+        size = (small.width, small.height)
+        here = np.flatnonzero((depths > 0) & (pixels >= 0).all(1) & (pixels < size).all(1))
+        column, row = pixels[here].astype(int).T
+        seen[here] += 1
+        inside[here] += mask[row, column]
+    if not seen.any():
+        return np.zeros(len(means), bool)
+    return (seen == 0) | (inside < 0.5 * seen)
 
 
 def clearings(model: SparseModel, views: Sequence[View]) -> Clearings:

@@ -31,11 +31,13 @@ def score(picture: UInt8, photo: UInt8, mask: UInt8 | None = None, threads: int 
     error = float((difference[counted] ** 2).mean()) if counted.any() else 0.0
     psnr = _BEST_DB if error == 0 else min(_BEST_DB, -10 * np.log10(error))
     drawn = np.ascontiguousarray(picture.transpose(2, 0, 1) / np.float32(255), np.float32)
-    black = np.zeros(3, np.float32)
-    _, ssim = _splats.Comparer(1.0, threads).compare(
-        drawn, np.ascontiguousarray(photo), None, black, np.eye(3, 4, dtype=np.float32),
-        np.empty_like(drawn), np.empty(photo.shape[:2], np.float32), np.empty((3, 4)),
+    black, structure = np.zeros(3, np.float32), np.empty(photo.shape[:2], np.float32)
+    # Outside of the mask the photo is as black as the picture is where nothing is.
+    _splats.Comparer(1.0, threads).compare(
+        drawn, np.ascontiguousarray(photo), None if mask is None else np.ascontiguousarray(mask),
+        black, np.eye(3, 4, dtype=np.float32), np.empty_like(drawn), structure, np.empty((3, 4)),
     )  # fmt: skip
+    ssim = 1 - float(structure[counted].mean(dtype=np.float64)) if counted.any() else 1.0
     return Score(float(psnr), ssim)
 
 
