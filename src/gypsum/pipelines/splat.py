@@ -257,6 +257,7 @@ SPLAT_SCAN = Pipeline(
             settings=("splats", "splat_side", "splat_steps", "minutes", "splat_mesh"),
             publishes=("preview.jpg",),
             cost=600,
+            version=2,
         ),
         Stage(
             "surface",

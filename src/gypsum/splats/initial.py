@@ -107,7 +107,7 @@ def find_masked(means: Float32, views: Sequence[View]) -> NDArray[np.bool_]:
         inside[here] += mask[row, column]
     if not seen.any():
         return np.zeros(len(means), bool)
-    return (seen == 0) | (inside < 0.5 * seen)
+    return np.asarray((seen == 0) | (inside < 0.5 * seen))
 
 
 def clearings(model: SparseModel, views: Sequence[View]) -> Clearings:
