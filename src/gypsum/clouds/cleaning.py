@@ -24,6 +24,8 @@ NEIGHBOURS = 14
 CONTRAST = 2.5
 #: ... or this many times, and by so many robust standard deviations, further than usual.
 FAR, DEVIATIONS = 5.0, 6.0
+#: Vertical part of the normals of what is seen from the air, at least.
+LYING = 0.3
 #: A group of fewer points than this is no surface.
 FEWEST = 30
 #: The local resolution is the spacing, or this many times the noise where that is larger.
@@ -46,12 +48,17 @@ class Cleaned:
 
 
 def clean(
-    gathered: Gathered, *, inside: bool = False, threads: int = 0, progress: Progress = no_progress
+    gathered: Gathered,
+    *,
+    inside: bool = False,
+    above: bool = False,
+    threads: int = 0,
+    progress: Progress = no_progress,
 ) -> Cleaned:
     """Strays removed, normals pointing to the side that was seen.
 
-    ``inside`` says that a closed space was scanned from within, for files that don't tell from
-    where points were seen.
+    Where files don't tell from where points were seen, ``inside`` says that it was from within a
+    closed space, and ``above`` that it was from the air.
     """
     cloud, facing = gathered.cloud, gathered.facing
     progress(0.0, f"looking for strays among {len(cloud):,} points")
@@ -68,6 +75,9 @@ def clean(
     spacing = distance * np.float32(1.5 * np.sqrt(np.pi / NEIGHBOURS))
     noise = float(np.median(roughness))
     seen = np.abs(facing).sum(axis=1) > 0
+    if above:
+        lying = ~seen & (np.abs(normals[:, 2]) > LYING)
+        facing = np.where(lying[:, None], np.array([0, 0, 1], np.float32), facing)
     progress(0.7, "turning normals to the side that was seen")
     normals = orient(cloud.points, normals, facing, inside=inside, threads=threads)
     radii = np.maximum(spacing, np.float32(PER_NOISE * noise)).astype(np.float32)

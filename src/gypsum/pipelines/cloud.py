@@ -51,6 +51,8 @@ POINT_FORMATS = ("las", "laz", "xyz")
 #: From how high pictures look at models, and into rooms, radians; and metres below a room's ceiling
 #: that are not shown.
 _FROM_ABOVE, _INTO_ROOMS, _CEILING = 0.5, 1.0, 0.15
+#: Height of what was scanned from the air, in its width, at most.
+_FLAT = 0.25
 #: Stages that leave drawings, in a folder of their name.
 _DRAWING = ("plan", "terrain")
 
@@ -207,6 +209,7 @@ def clean_points(context: StageContext) -> None:
     found = clean(
         gathered,
         inside=context.settings["plan"],
+        above=not context.settings["plan"] and (context.settings["dem"] or _is_map(gathered.cloud)),
         threads=context.threads,
         progress=context.progress,
     )
@@ -293,6 +296,13 @@ def map_terrain(context: StageContext) -> None:
 
 def _range(heights: NDArray[np.float32]) -> tuple[float, float]:
     return float(np.nanmin(heights)), float(np.nanmax(heights))
+
+
+def _is_map(cloud: PointCloud) -> bool:
+    """Whether points were probably taken from the air: they lie flat, in a map's coordinates."""
+    width, depth, height = (float(side) for side in np.ptp(cloud.points, axis=0))
+    mapped = cloud.place is not None and cloud.place.crs is not None
+    return mapped and height < _FLAT * max(width, depth)
 
 
 def build_surface(context: StageContext) -> None:
@@ -532,7 +542,8 @@ CLOUD_SCAN = Pipeline(
             f"{_HERE}:clean_points",
             "dense",
             needs=("points",),
-            settings=("plan",),
+            settings=("plan", "dem"),
+            version=2,
             publishes=("cloud.ply",),
             cost=40,
         ),
