@@ -1,4 +1,4 @@
-"""Point clouds of every format: exact coordinates, all attributes, and errors that are sentences."""
+"""Point clouds of every format: exact coordinates, all attributes, errors that are sentences."""
 
 from __future__ import annotations
 
@@ -79,7 +79,9 @@ def test_coordinates_on_a_map_keep_their_millimetres(
 def test_feet_and_degrees_become_metres() -> None:
     feet = Crs(WKT.replace('UNIT["metre",1]', 'UNIT["foot",0.3048]'))
     place = Place.around(np.array([1e6, 1e6, 0.0]), np.array([1e6, 1e6, 0.0]), feet)
-    assert place.local(place.full(np.zeros((1, 3))) + [10, 0, 0])[0, 0] == pytest.approx(3.048)
+    there = place.full(np.zeros((1, 3)))
+    there[0, 0] += 10
+    assert place.local(there)[0, 0] == pytest.approx(3.048)
     degrees = Crs('GEOGCS["WGS 84",UNIT["degree",0.0174532925199433]]')
     place = Place.around(np.array([8.0, 48.0, 0.0]), np.array([8.1, 48.1, 0.0]), degrees)
     # The length of a degree at 48.05 degrees north on the ellipsoid of WGS 84.
@@ -328,12 +330,17 @@ def test_damaged_files_get_a_sentence(tmp_path: Path, samples: list[Path]) -> No
         for number, changed in enumerate(mutations(data, rng)):
             path = tmp_path / f"{number}{sample.suffix}"
             path.write_bytes(rewrite(changed))
-            try:
-                for chunk in open_cloud(path).chunks():
-                    assert np.isfinite(chunk.points).all()
-            except InputError as error:
-                assert path.name in str(error)
-                assert "\n" not in str(error)
+            said = complaint(path)
+            assert said is None or (path.name in said and "\n" not in said)
+
+
+def complaint(path: Path) -> str | None:
+    """What is said about a file that can't be read."""
+    try:
+        assert all(np.isfinite(chunk.points).all() for chunk in open_cloud(path).chunks())
+    except InputError as error:
+        return str(error)
+    return None
 
 
 def resealed(data: bytes) -> bytes:
@@ -357,10 +364,7 @@ def test_damaged_compressed_points_get_a_sentence(tmp_path: Path) -> None:
     for start in (400, len(data) // 2):
         changed = data[:start] + bytes(len(data) - start)
         (tmp_path / "zeros.laz").write_bytes(changed)
-        try:
-            [*open_cloud(tmp_path / "zeros.laz").chunks()]
-        except InputError as error:
-            assert "zeros.laz" in str(error)
+        assert "zeros.laz" in (complaint(tmp_path / "zeros.laz") or "zeros.laz")
 
 
 def test_a_description_that_grows_without_end_is_refused(tmp_path: Path) -> None:
