@@ -59,7 +59,7 @@ _PER_DEPTH_PIXEL = 10.8e-6
 _PER_REFINED_PIXEL = 1.7e-6
 _AT_ALL = 115.0
 #: CPU-seconds that this check takes for a photo on the machine of those measurements.
-_CHECK_PER_PHOTO = 0.3
+_CHECK_PER_PHOTO = 0.4
 #: Share of the time in which all cores work.
 _PARALLEL = 0.85
 
