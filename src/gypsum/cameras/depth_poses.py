@@ -141,7 +141,7 @@ def place_depth_frames(
         poses = poses[known]
     pairs = _overlapping(prepared, poses)
     progress(0.55, "comparing frames")
-    matched = _match_all(prepared, pairs, poses, threads)
+    matched = _match_all(prepared, pairs, threads)
     start = poses
     odometry = _steps(poses) if given else []
     before = _misfit(prepared, pairs, poses)
@@ -150,7 +150,7 @@ def place_depth_frames(
         poses = _step(prepared, pairs, matched, odometry, poses, step / (STEPS - 1))
         if step == STEPS // 2:
             pairs = _overlapping(prepared, poses)
-            matched = _match_all(prepared, pairs, poses, threads, matched)
+            matched = _match_all(prepared, pairs, threads, matched)
     after = _misfit(prepared, pairs, poses)
     # The same measure for both, of surfaces and of details: refined poses must win.
     better = after <= before or not given
@@ -344,7 +344,6 @@ def _looked_up(
 def _match_all(
     frames: Sequence[_Frame],
     pairs: Sequence[Pair],
-    poses: Float64,
     threads: int,
     known: Sequence[_Matched] = (),
 ) -> list[_Matched]:
@@ -442,10 +441,9 @@ def _track(frames: Sequence[_Frame], progress: Progress) -> tuple[Float64, NDArr
     for child in order[1:]:
         parent = parents[child]
         if (child, parent) in motions:
-            to_parent = motions[(child, parent)]
+            poses[child] = poses[parent] @ motions[(child, parent)]
         else:
-            to_parent = np.linalg.inv(motions[(parent, child)])
-        poses[child] = poses[parent] @ to_parent
+            poses[child] = poses[parent] @ np.linalg.inv(motions[(parent, child)])
         known[child] = True
     return poses, known
 
@@ -531,7 +529,7 @@ def _add_details(
     a, b = _world(found.first, poses[i]), _world(found.second, poses[j])
     covariance = _covariances(a - poses[i, :3, 3], found.first[:, 2], frames[i].focal)
     covariance += _covariances(b - poses[j, :3, 3], found.second[:, 2], frames[j].focal)
-    whiten = np.linalg.inv(np.linalg.cholesky(covariance))
+    whiten: Float64 = np.linalg.inv(np.linalg.cholesky(covariance))
     residual = np.einsum("mij,mj->mi", whiten, a - b)
     squared = (residual**2).sum(axis=1)
     weight = np.repeat(1 / (1 + squared / 9.0), 3)

@@ -299,7 +299,7 @@ def disk_needed(settings: Settings) -> int:
     return int(_DISK_FOR_RESULTS + (settings["frames"] or _FRAMES) * _DISK_PER_FRAME)
 
 
-def memory_needed(settings: Settings) -> int:
+def memory_needed() -> int:
     """Bytes without which a scan does not get through."""
     return _MEMORY_NEEDED
 

@@ -261,7 +261,7 @@ def _check_frames(options: ScanOptions, workspace: Workspace, target: Target) ->
         usd.check_installed()
     settings = _settings(options, target)
     check_disk(workspace.root, lidar.disk_needed(settings))
-    memory = check_memory(options.memory, lidar.memory_needed(settings))
+    memory = check_memory(options.memory, lidar.memory_needed())
     return Limits(cores(options.threads), memory)
 
 

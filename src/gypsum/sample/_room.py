@@ -224,10 +224,10 @@ class _Painter:
         far = np.linalg.norm(to_lamp, axis=1)
         facing = np.abs((to_lamp * normals).sum(axis=1)) / far
         light = 0.45 + 1.1 * facing / (0.6 + 0.35 * far**2)
-        return (base * tone * (grain * light)[:, None]).astype(np.float32)
+        return np.asarray(base * tone * (grain * light)[:, None], np.float32)
 
 
-def _sampled(picture: Float32, x: Float32, y: Float32) -> Float32:
+def _sampled(picture: Float32, x: NDArray[np.floating], y: NDArray[np.floating]) -> Float32:
     """(N, 3) bilinear, repeating."""
     side = picture.shape[0]
     left, top = np.floor(x).astype(np.int64), np.floor(y).astype(np.int64)
@@ -236,7 +236,7 @@ def _sampled(picture: Float32, x: Float32, y: Float32) -> Float32:
     right, below = (left + 1) % side, (top + 1) % side
     upper = picture[top, left] * (1 - u) + picture[top, right] * u
     lower = picture[below, left] * (1 - u) + picture[below, right] * u
-    return (upper * (1 - v) + lower * v).astype(np.float32)
+    return np.asarray(upper * (1 - v) + lower * v, np.float32)
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,7 @@ class RgbdFrame:
             grey = file.convert("L")
             if grey.size != (shape[1], shape[0]):
                 grey = grey.resize((shape[1], shape[0]), Image.Resampling.NEAREST)
-            return np.asarray(grey).astype(np.float32) / FULL_CONFIDENCE
+            return (np.asarray(grey) / FULL_CONFIDENCE).astype(np.float32)
 
 
 def write_frames(folder: Path, frames: Sequence[RgbdFrame]) -> None:

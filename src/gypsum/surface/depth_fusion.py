@@ -47,7 +47,7 @@ NOISY, BILATERAL_SHARE, BILATERAL_PIXELS, NOISE_GAIN = 0.003, 3.0, 2.0, 3.0
 #: Voxels in terms of the noise of a depth: finer ones only show noise.
 VOXELS_PER_NOISE = 0.4
 #: Weight below which a voxel counts as unseen.
-LEAST_WEIGHT = 0.05
+LEAST_WEIGHT = 0.1
 #: Parts of the surface with a smaller share of its area than this, and smaller than a disc of so
 #: many voxels' radius, are dirt.
 DIRT_SHARE, DIRT_VOXELS = 0.002, 12.0

@@ -89,7 +89,7 @@ def _read_confidence(path: Path, shape: list[int] | None, sure: int) -> NDArray[
         with _opened_map(path) as image:
             values = np.asarray(image.convert("L") if image.mode != "P" else image)
     scaled = values.astype(np.float32) * (255.0 / sure)
-    return np.minimum(scaled, 255).astype(np.uint8)
+    return np.asarray(np.minimum(scaled, 255), np.uint8)
 
 
 def _opened_map(path: Path) -> Image.Image:

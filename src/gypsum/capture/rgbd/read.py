@@ -335,10 +335,12 @@ def _made(
     found: FoundCapture, frame: FoundFrame, answer: dict[str, Any], folder: Path
 ) -> RgbdFrame:
     """The frame as it is on disk. Raises `UnusableError`."""
+    color: Any
+    depth: Any
     color, depth = answer.get("color"), answer.get("depth")
     if color is None and depth is None:
         raise UnusableError("has neither a picture nor a depth map")
-    rows, columns = color or depth
+    rows, columns = depth if color is None else color
     width, height = frame.size or (columns, rows)
     assert frame.K is not None
     K = frame.K.copy()

@@ -39,7 +39,7 @@ def read(tree: Tree) -> FoundCapture:
     data = tree.json("metadata")
     shared = matrix(data.get("K"), 3, 3)
     rows, columns = data.get("dh"), data.get("dw")
-    if not _is_side(rows) or not _is_side(columns):
+    if not isinstance(rows, int) or not isinstance(columns, int) or not _sides(rows, columns):
         raise InputError(
             f"{tree.path('metadata')} does not tell the size of its depth maps; export the capture "
             "again with a newer Record3D."
@@ -60,17 +60,18 @@ def read(tree: Tree) -> FoundCapture:
                 time=float(number),
             )
         )
-    shape = (int(rows), int(columns))
-    return FoundCapture(NAME, tuple(frames), Y_UP, depth_shape=shape)
+    return FoundCapture(NAME, tuple(frames), Y_UP, depth_shape=(rows, columns))
 
 
-def _is_side(value: Any) -> bool:
-    return isinstance(value, int) and 8 <= value <= _SIDE_MAX
+def _sides(rows: int, columns: int) -> bool:
+    return 8 <= min(rows, columns) <= max(rows, columns) <= _SIDE_MAX
 
 
 def _size(data: dict[str, Any]) -> tuple[int, int] | None:
     width, height = data.get("w"), data.get("h")
-    return (int(width), int(height)) if _is_side(width) and _is_side(height) else None  # type: ignore[arg-type]
+    if not isinstance(width, int) or not isinstance(height, int) or not _sides(height, width):
+        return None
+    return width, height
 
 
 def _camera(data: dict[str, Any], number: int, shared: Any) -> Any:
