@@ -22,9 +22,9 @@ def convert(
         typer.Argument(
             metavar="IN OUT",
             help="The model (OBJ, FBX, GLB, glTF, USD, USDZ, PLY, STL, XYZ), points (LAS, LAZ, "
-            "E57, PCD, PLY, text) or splats (PLY, SPZ, SOG, .splat, KSPLAT, GLB or USDZ), and one or more files to write, whose suffixes "
-            "choose the formats. With --format: models or folders of models, and last the folder "
-            "to write into.",
+            "E57, PCD, PLY, text) or splats (PLY, SPZ, SOG, .splat, KSPLAT, GLB or USDZ), and one "
+            "or more files to write, whose suffixes choose the formats. With --format: models or "
+            "folders of models, and last the folder to write into.",
             show_default=False,
         ),
     ],

@@ -29,8 +29,8 @@ def orient(
 ) -> Float32:
     """Normals (N, 3) that point to the side that was seen.
 
-    ``facing`` (N, 3) points there where that is known, and is zero elsewhere. Of connected parts of
-    which nothing is known, ``inside`` chooses the inner side.
+    ``facing`` (N, 3) points there where that is known, and is zero elsewhere. Connected parts of
+    which nothing is known face outwards, with ``inside`` all but the largest.
     """
     agreement = np.einsum("ij,ij->i", normals, facing)
     sign = np.where(agreement < 0, np.float32(-1), np.float32(1))
@@ -84,10 +84,13 @@ def _tree_signs(
     order_of_part = np.argsort(label, kind="stable")
     starts = np.searchsorted(label[order_of_part], np.arange(parts + 1))
     signs = _followed(tree, normals, order_of_part[starts[:-1]])
+    largest = int(np.bincount(label).argmax())
     for part in range(parts):
         members = order_of_part[starts[part] : starts[part + 1]]
         turned = normals[members] * signs[members, None]
-        if _wrong(points[members], turned, signs[members], known[members], inside):
+        # What stands apart in a room is seen from its outside.
+        within = inside and part == largest
+        if _wrong(points[members], turned, signs[members], known[members], within):
             signs[members] *= -1
     return signs
 

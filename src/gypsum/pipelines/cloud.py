@@ -543,7 +543,7 @@ CLOUD_SCAN = Pipeline(
             "dense",
             needs=("points",),
             settings=("plan", "dem"),
-            version=2,
+            version=3,
             publishes=("cloud.ply",),
             cost=40,
         ),
