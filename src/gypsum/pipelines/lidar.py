@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -26,6 +27,9 @@ from gypsum.scene import (
     write_frames,
 )
 from gypsum.workspace import Pipeline, Stage, StageContext
+
+if TYPE_CHECKING:
+    from gypsum.cameras.depth_poses import PlacedFrames
 
 #: Bytes a frame takes in the workspace: its picture and maps.
 _DISK_PER_FRAME = 3 * 2**20
@@ -87,7 +91,7 @@ def place_frames(context: StageContext) -> None:
         if placed.drift is not None
         else "the capture does not say which way is up: the first picture is taken for level",
         scale="given",
-        scale_note="the size is that of the depth maps, in metres",
+        scale_note=f"the size is that of the depth maps, in metres; {_drift_in_words(placed)}",
         unregistered={},
         drift={
             "refined": placed.refined,
@@ -100,6 +104,18 @@ def place_frames(context: StageContext) -> None:
             "loops": placed.loops,
             "matches": placed.matches,
         },
+    )
+
+
+def _drift_in_words(placed: PlacedFrames) -> str:
+    """What became of the poses, for the report."""
+    if placed.drift is None or placed.worst is None or placed.turn is None:
+        return "the camera was tracked from the frames alone"
+    if not placed.refined:
+        return "the poses given were kept, because no others fit the depth maps better"
+    return (
+        f"the poses given had drifted by {100 * placed.drift:.1f} cm and {placed.turn:.1f}° on "
+        f"average ({100 * placed.worst:.1f} cm at most), which was corrected"
     )
 
 
