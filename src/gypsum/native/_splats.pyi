@@ -79,7 +79,6 @@ def adam(
     threads: int = 0,
     portable: bool = False,
 ) -> None: ...
-
 def draw_depths(
     rows: Float32,
     K: Float64,
@@ -97,7 +96,6 @@ def draw_depths(
     threads: int = 0,
     portable: bool = False,
 ) -> None: ...
-
 def compare_depths(
     depth: Float32,
     to_world: Float64,
