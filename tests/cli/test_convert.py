@@ -173,7 +173,7 @@ def test_the_command_says_what_it_wrote(ball: Path, tmp_path: Path):
     [
         (["nowhere.glb", "a.obj"], "There is no file"),
         (["{ball}", "a.blend"], "no format ends in '.blend'"),
-        (["a.blend", "a.obj"], "only .fbx"),
+        (["a.blend", "a.obj"], "only .asc, .csv"),
         (["{ball}", "a.obj", "--draco"], "Only GLB and glTF can be compressed"),
         (["{ball}", "a.glb", "--draco", "--meshopt"], "not with both"),
         (["{ball}", "a.usdz", "--texture-format", "webp"], "WebP"),

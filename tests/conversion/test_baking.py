@@ -237,7 +237,7 @@ def test_no_face_lies_over_another():
     faces = np.concatenate([np.stack([a, a + 1, a + 3], 1), np.stack([a, a + 3, a + 2], 1)]).astype(
         np.int32
     )
-    canvas = rebaking._laid_out(Mesh(vertices, faces), 40.0, 512, 1, 2)
+    canvas = rebaking.laid_out(Mesh(vertices, faces), 40.0, 512, 1, 2)
     assert len(canvas.charts) >= turns
     assert not rebaking._hidden(canvas.owners, canvas.charts, canvas.layout).any()
     painted = np.unique(canvas.owners[canvas.owners >= 0])
