@@ -294,6 +294,23 @@ def test_borders_stay_and_nothing_opens(tmp_path: Path) -> None:
     assert np.abs(off).max() < 0.01
 
 
+def test_triangles_that_no_photo_tells_about_stay_large(tmp_path: Path) -> None:
+    views = cameras(tmp_path, [(0.3, 0.4), (0.75, 0.6)])
+    save(views, [photograph(view, bumps) for view in views])
+    seen = relief(30, bumps)
+    hidden = Mesh(seen.vertices - np.float32([0, 0, 0.3]), seen.faces[:, ::-1])
+    both = Mesh(
+        np.concatenate([seen.vertices, hidden.vertices]),
+        np.concatenate([seen.faces, hidden.faces + len(seen.vertices)]),
+    )
+    finer = refine(both, views, [[1], [0]], RefineOptions(levels=((0.5, 1), (1.0, 1))), threads=1)
+    assert edge_uses(finer).max() == 2
+    centers = finer.vertices[finer.faces].mean(axis=1)
+    middle = np.all(np.abs(centers[:, :2] - 0.5) < 0.1, axis=1)
+    below = centers[:, 2] < -0.15
+    assert (middle & ~below).sum() > 8 * (middle & below).sum() > 0
+
+
 def test_fewer_photos_are_compared_where_many_pixels_show_the_surface(tmp_path: Path) -> None:
     views = cameras(tmp_path, [(0.2, 0.5), (0.8, 0.5)])
     mesh = relief(10, flat)

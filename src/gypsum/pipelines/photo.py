@@ -17,7 +17,16 @@ import numpy as np
 
 from gypsum.errors import InputError
 from gypsum.options import Settings
-from gypsum.pipelines.masks import GROUND, MASKS, OBJECT, attached, draw_masks, feature_masks
+from gypsum.pipelines.masks import (
+    GROUND,
+    MASKS,
+    OBJECT,
+    SETS,
+    attached,
+    draw_masks,
+    feature_masks,
+    set_models,
+)
 from gypsum.scene import Box, Capture, SparseModel, View
 from gypsum.workspace import Pipeline, Stage, StageContext
 
@@ -116,6 +125,7 @@ def find_cameras(context: StageContext) -> None:
         context.inputs["matches"],
         context.folder / "mapping",
         known=_known_cameras(context),
+        sets=set_models(context.inputs),
         lengths=known_lengths(context.settings),
         threads=context.threads,
         progress=context.progress,
@@ -412,8 +422,8 @@ def memory_needed(settings: Settings) -> int:
 _HERE = "gypsum.pipelines.photo"
 
 _EVERYTHING = (
-    "photos", "masks", "features", "matches", "cameras", "undistort", "object", "depth", "ground",
-    "fusion", "surface", "refine", "simplify", "texture", "export", "previews",
+    "photos", "masks", "sets", "features", "matches", "cameras", "undistort", "object", "depth",
+    "ground", "fusion", "surface", "refine", "simplify", "texture", "export", "previews",
 )  # fmt: skip
 
 PHOTO_SCAN = Pipeline(
@@ -429,12 +439,13 @@ PHOTO_SCAN = Pipeline(
             cost=2,
         ),
         MASKS,
+        SETS,
         Stage(
             "features",
             "Finding details in the photos",
             f"{_HERE}:find_features",
             "cameras",
-            needs=("photos", "masks"),
+            needs=("photos", "masks", "sets"),
             settings=("feature_side",),
             cost=25,
             version=3,
@@ -454,7 +465,7 @@ PHOTO_SCAN = Pipeline(
             "Finding where the photos were taken",
             f"{_HERE}:find_cameras",
             "cameras",
-            needs=("photos", "matches"),
+            needs=("photos", "sets", "matches"),
             settings=("known_cameras", "marker_size", "distance", "points"),
             publishes=("sparse",),
             cost=20,
@@ -508,7 +519,7 @@ PHOTO_SCAN = Pipeline(
             "surface",
             needs=("undistort", "object", "ground", "surface"),
             settings=("depth_side", "depth_photos", "quality"),
-            version=2,
+            version=3,
             cost=80,
             when="refine",
         ),

@@ -96,14 +96,18 @@ def refine(
 
     Returns:
         A mesh without colours, with as many parts and borders as the one given. Each triangle is
-        cut in four at the end, so that a model with many triangles can be made of it.
+        cut in four at the end, so that a model with many triangles can be made of it. Only where
+        no two photos could be compared, triangles stay as large as in the first level: a base, or
+        a gap closed over a dark hollow, has no detail to show.
     """
     options = replace(options, photos=_affordable_photos(mesh, views, options, threads))
     work = [steps * scale**2 for scale, steps in options.levels]
     done = 0.0
+    coarse = np.zeros(len(mesh.vertices))
     for (scale, steps), share in zip(options.levels, work, strict=True):
         small = [_scaled(view, scale) for view in views]
-        mesh = resample(mesh, pixel_sizes(mesh.vertices, small), options.pixels_per_face)
+        pixel = np.maximum(pixel_sizes(mesh.vertices, small), coarse)
+        mesh = resample(mesh, pixel, options.pixels_per_face)
         level = _Level(mesh, small, neighbors, options, threads, int(CACHED * memory))
         doing = f"comparing photos at {scale:.0%} of their size"
         for _ in range(steps):
@@ -111,7 +115,8 @@ def refine(
             level.step(_part_of(progress, done, part, doing))
             done += part
         mesh = level.mesh
-    return split_long_edges(mesh, np.zeros(len(mesh.vertices)), 1.0)[0]
+        coarse = np.where(level.told, 0.0, level.pixel)
+    return split_long_edges(mesh, np.where(level.told, 0.0, np.inf), 1.0)[0]
 
 
 def _affordable_photos(
@@ -145,7 +150,11 @@ def _part_of(progress: Progress, begun: float, share: float, doing: str) -> Call
 
 
 class _Level:
-    """The surface with the photos at one size."""
+    """The surface with the photos at one size.
+
+    ``pixel`` (V,) is the size of a pixel at each vertex, ``told`` (V,) whether the photos weighed
+    more there than the tie to where the level began.
+    """
 
     def __init__(
         self,
@@ -162,7 +171,8 @@ class _Level:
         self._options = options
         self._threads = threads
         self._start = mesh.vertices.astype(np.float64)
-        self._pixel = pixel_sizes(mesh.vertices, views)
+        self.pixel = pixel_sizes(mesh.vertices, views)
+        self.told = np.ones(len(mesh.vertices), bool)
         inner = np.ones(len(mesh.vertices), bool)
         inner[border_edges(mesh.faces)] = False
         self._umbrella, self._edge = _umbrella(mesh, inner)
@@ -177,7 +187,7 @@ class _Level:
         normals = self.mesh.vertex_normals().astype(np.float64)
         toward = self._umbrella @ x
         bending = np.einsum("ij,ij->i", toward, normals) / self._edge
-        tie = self._options.anchor / self._pixel**2
+        tie = self._options.anchor / self.pixel**2
         since = np.einsum("ij,ij->i", x - self._start, normals)
         s = self._options.smoothness
         shift = _solve(
@@ -186,11 +196,12 @@ class _Level:
             stiffness + tie,
             -pull - s * (self._bend.T @ bending) - tie * since,
         )
-        limit = LONGEST_STEP * self._pixel
+        limit = LONGEST_STEP * self.pixel
         x += np.clip(shift, -limit, limit)[:, None] * normals
         slide = toward - np.einsum("ij,ij->i", toward, normals)[:, None] * normals
         x += SLIDE * slide
         self.mesh = Mesh(x.astype(np.float32), self.mesh.faces)
+        self.told = stiffness > tie
         self._depths.clear()
         return energy
 
