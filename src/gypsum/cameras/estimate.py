@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ import PIL.Image
 from numpy.typing import NDArray
 
 from gypsum.cameras.alignment import align, keep_frame
+from gypsum.cameras.joining import join_sets
 from gypsum.cameras.known import KnownCameras, assign
 from gypsum.cameras.known_mapping import triangulate_known
 from gypsum.cameras.mapping import Mapped, Scene, map_trustworthy, read_scene, thread_count
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
 #: A photo with fewer features than this can hardly be placed.
 _FEW_FEATURES = 150
+#: With fewer of the photos than this placed by joined sets, all are mapped as one capture too.
+_MOST = 0.8
 #: A photo less sharp than this share of the median is called blurred.
 _BLURRED = 0.5
 _NO_OVERLAP = (
@@ -56,6 +60,7 @@ def estimate_cameras(
     folder: Path,
     *,
     known: KnownCameras | None = None,
+    sets: Sequence[SparseModel] = (),
     lengths: KnownLengths = KnownLengths(),  # noqa: B008  frozen
     threads: int = 0,
     progress: Progress = no_progress,
@@ -63,8 +68,9 @@ def estimate_cameras(
     """Poses, intrinsics and sparse points of as many photos as can be trusted.
 
     ``matches_folder`` holds the database of ``match_features``; ``folder`` is for scratch files;
-    ``known`` are cameras that were given, the same as to ``match_features``; ``lengths`` is what is
-    known of the object's size. The same photos give the same cameras.
+    ``known`` are cameras that were given, the same as to ``match_features``; ``sets`` are
+    models of the sets of a flip capture, each by itself; ``lengths`` is what is known of the
+    object's size. The same photos give the same cameras.
     """
     import pycolmap
 
@@ -98,7 +104,16 @@ def estimate_cameras(
                 for camera, by_file in zip(scene.cameras, given.cameras, strict=True)
                 if by_file is not None
             )
-        best = map_trustworthy(scene, database_path, folder, threads, _share(progress, 0.0, 0.85))
+        placing = _share(progress, 0.0, 0.85)
+        best = None
+        if len(sets) > 1:
+            # Of its own, as joining changes its cameras.
+            of_sets = replace(read_scene(database_path), fixed=scene.fixed)
+            best = join_sets(of_sets, sets, database_path, photos_folder, folder, threads, placing)
+        if best is None or best.trusted < _MOST * len(scene.names):
+            one = map_trustworthy(scene, database_path, folder, threads, placing)
+            if best is None or (one is not None and one.trusted > best.trusted):
+                best = one
         if best is None or best.model.num_reg_images() < 3:
             raise ReconstructionError(_NO_OVERLAP)
         mapped = best

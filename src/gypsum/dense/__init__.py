@@ -5,12 +5,13 @@ from gypsum.dense.colmap_workspace import read_box, read_views, write_box
 from gypsum.dense.depth_maps import estimate_depth_maps
 from gypsum.dense.fusion import FusionLimits, fuse
 from gypsum.dense.neighbors import Neighborhood, choose_neighbors
-from gypsum.dense.undistort import undistort, undistort_masks
+from gypsum.dense.undistort import distort_masks, undistort, undistort_masks
 
 __all__ = [
     "FusionLimits",
     "Neighborhood",
     "choose_neighbors",
+    "distort_masks",
     "estimate_depth_maps",
     "estimate_depth_maps_cuda",
     "fuse",

@@ -22,6 +22,8 @@ Float64 = NDArray[np.float64]
 _JPEG_QUALITY = 95
 #: Distortion that moves no pixel by more than this is none.
 _NEGLIGIBLE_PIXELS = 0.05
+#: Pixels between points for which distortion is undone exactly.
+_GRID = 8
 
 
 def undistort(
@@ -85,6 +87,33 @@ def undistort_masks(model: SparseModel, masks: Path, folder: Path, *, threads: i
     folder.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(min(threads or os.cpu_count() or 1, 4)) as pool:
         list(pool.map(one, model.photos.values()))
+
+
+def distort_masks(
+    model: SparseModel, masks: Path, folder: Path, *, threads: int = 0
+) -> frozenset[str]:
+    """Write masks of undistorted photos, ``masks/NAME.png``, as those of the photos as they were
+    taken, ``folder/NAME.png``; the names of the photos that have one.
+
+    Beyond the edge of an undistorted photo, its outermost pixels go on.
+    """
+
+    def one(photo: Photo) -> str | None:
+        source, target = masks / f"{photo.name}.png", folder / f"{photo.name}.png"
+        if not source.exists():
+            return None
+        camera = model.camera_of(photo)
+        with Image.open(source) as file:
+            mask = np.asarray(file.convert("L"))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        maps = _maps_back(camera, _pinhole(camera)[1])
+        result = cv2.remap(mask, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        with atomic_write(target) as write:
+            Image.fromarray(result).save(write, "PNG")
+        return photo.name
+
+    with ThreadPoolExecutor(min(threads or os.cpu_count() or 1, 4)) as pool:
+        return frozenset(name for name in pool.map(one, model.photos.values()) if name)
 
 
 def _link(source: Path, target: Path) -> None:
@@ -162,6 +191,23 @@ def _maps(camera: Camera, pinhole: Camera) -> tuple[NDArray[np.float32], NDArray
         K, camera.distortion, None, new_K, size, cv2.CV_32FC1
     )
     return map_x, map_y
+
+
+def _maps_back(
+    camera: Camera, offset: tuple[int, int]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Where in the undistorted photo each pixel (height, width) of the photo is, x and y."""
+    # Undistorting has no closed form; it is smooth, so that a grid of points is enough.
+    columns, rows = (max(2, -(-side // _GRID)) for side in (camera.width, camera.height))
+    x, y = np.meshgrid(np.linspace(0, camera.width, columns), np.linspace(0, camera.height, rows))
+    ideal = _undistort_points(camera, np.stack([x.ravel(), y.ravel()], 1)) - offset
+    grid = ideal.reshape(rows, columns, 2).astype(np.float32)
+    across = (np.arange(camera.width) + 0.5) * (columns - 1) / camera.width
+    down = (np.arange(camera.height) + 0.5) * (rows - 1) / camera.height
+    nodes = [a.astype(np.float32) for a in np.meshgrid(across, down)]
+    maps = cv2.remap(grid, nodes[0], nodes[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    # cv2 counts from the centre of the first pixel.
+    return maps[..., 0] - np.float32(0.5), maps[..., 1] - np.float32(0.5)
 
 
 def _undistorted_model(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gypsum.errors import ReconstructionError
 from gypsum.formats.atomic import atomic_write
-from gypsum.scene import Capture, SparseModel, View
+from gypsum.scene import Capture, Progress, SparseModel, View
 from gypsum.workspace import Stage, StageContext
 
 if TYPE_CHECKING:
@@ -80,11 +82,13 @@ def _partly(given: Mapping[str, Path]) -> bool:
 
 
 def _write(folder: Path, made: SingleMasks | None, *, features: bool) -> None:
-    data = {
-        "masks": made is not None,
-        "given": list(made.given) if made else [],
-        "features": features,
-    }
+    _record(folder, masks=made is not None, given=made.given if made else (), features=features)
+
+
+def _record(
+    folder: Path, *, masks: bool, given: Iterable[str], features: bool, models: Sequence[int] = ()
+) -> None:
+    data = {"masks": masks, "given": sorted(given), "features": features, "models": list(models)}
     with atomic_write(folder / _FILE) as file:
         file.write(json.dumps(data).encode())
 
@@ -99,10 +103,144 @@ def feature_masks(context: StageContext) -> Path | None:
 
     Only where the surroundings contradict the object: otherwise they help to find the cameras.
     """
-    folder = context.inputs.get("masks")
+    folder = _singles(context.inputs)
     if folder is None or not _read(folder)["features"]:
         return None
     return folder / "masks"
+
+
+def set_models(inputs: Mapping[str, Path]) -> list[SparseModel]:
+    """The models of a flip capture's sets, each by itself, where there are some."""
+    folder = inputs.get("sets")
+    numbers = _read(folder)["models"] if folder is not None else []
+    return [SparseModel.read(inputs["sets"] / f"set{number}" / "sparse") for number in numbers]
+
+
+def _singles(inputs: Mapping[str, Path]) -> Path | None:
+    """The folder with the photos' best masks before all photos agree."""
+    return inputs.get("sets", inputs.get("masks"))
+
+
+def agree_in_sets(context: StageContext) -> None:
+    """The masks of each set of a flip capture, made to agree within the set.
+
+    Within a set, all that is around the object helps to find the cameras; with these, the masks
+    agree. What they say then finds the object's own features, and joins the sets.
+    """
+    from gypsum.masking import is_turntable
+
+    if "masks" not in context.inputs:
+        _record(context.folder, masks=False, given=(), features=False)
+        return
+    singles, photos = context.inputs["masks"], context.inputs["photos"]
+    capture, before = Capture.read(photos), _read(singles)
+    sets = sorted({photo.set for photo in capture.photos})
+    given, models = set(before["given"]), []
+    for photo in capture.photos:
+        source, target = (f / "masks" / f"{photo.name}.png" for f in (singles, context.folder))
+        if source.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
+    placed = 0
+    # Cameras that were given need no finding.
+    for number in sets if before["masks"] and context.settings["known_cameras"] is None else []:
+        part = replace(capture, photos=tuple(p for p in capture.photos if p.set == number))
+        still = is_turntable([photos / "photos" / photo.name for photo in part.photos])
+
+        def progress(done: float, doing: str = "", start: int = sets.index(number)) -> None:
+            context.progress((start + done) / len(sets), doing)
+
+        model = _place_set(context, part, number, still, progress)
+        if model is not None:
+            models.append(number)
+            placed += len(model.photos)
+            given |= _agree_in_set(context, model, number, frozenset(given))
+    context.facts.update(placed=placed, agreed=len(given) - len(before["given"]))
+    _record(
+        context.folder,
+        masks=before["masks"],
+        given=given,
+        features=before["features"],
+        models=models,
+    )
+
+
+def _place_set(
+    context: StageContext, part: Capture, number: int, still: bool, progress: Progress
+) -> SparseModel | None:
+    """The cameras of one set by itself, kept in the stage's folder; None when that fails.
+
+    ``still`` says that the camera stood still, so that only the object counts.
+    """
+    from gypsum.cameras import detect_features, estimate_cameras, match_features
+
+    photos = context.inputs["photos"] / "photos"
+    folder, threads = context.folder / f"set{number}", context.threads
+    detect_features(
+        part,
+        photos,
+        folder / "features",
+        masks=context.inputs["masks"] / "masks" if still else None,
+        long_side=context.settings["feature_side"],
+        threads=threads,
+        progress=lambda done, doing="": progress(0.2 * done, doing),
+    )
+    match_features(
+        part,
+        folder / "features",
+        folder / "matches",
+        threads=threads,
+        progress=lambda done, doing="": progress(0.2 + 0.2 * done, doing),
+    )
+    try:
+        found = estimate_cameras(
+            part,
+            photos,
+            folder / "matches",
+            folder / "mapping",
+            threads=threads,
+            progress=lambda done, doing="": progress(0.4 + 0.2 * done, doing),
+        )
+    except ReconstructionError:
+        return None
+    finally:
+        for name in ("features", "matches", "mapping"):
+            shutil.rmtree(folder / name, ignore_errors=True)
+    found.model.write(folder / "sparse")
+    return found.model
+
+
+def _agree_in_set(
+    context: StageContext, model: SparseModel, number: int, given: frozenset[str]
+) -> frozenset[str]:
+    """Masks that the photos of a set agree on, in place of their own; the names of these photos."""
+    from gypsum.dense import distort_masks, read_views, undistort, undistort_masks
+    from gypsum.masking import agree
+
+    if {photo.name for photo in model.photos.values()} <= given:
+        return frozenset()
+    folder, threads = context.folder / f"set{number}", context.threads
+    try:
+        undistort(model, context.inputs["photos"] / "photos", folder / "flat", threads=threads)
+        undistort_masks(
+            model, context.inputs["masks"] / "masks", folder / "singles", threads=threads
+        )
+        found = agree(
+            read_views(folder / "flat"),
+            folder / "singles",
+            folder / "agreed",
+            model=SparseModel.read(folder / "flat" / "sparse"),
+            given=given,
+            threads=threads,
+        )
+        for name in given & found.masks.keys():
+            found.masks[name].unlink()
+        if not found.found or not found.consistent:
+            return frozenset()
+        return distort_masks(model, folder / "agreed", context.folder / "masks", threads=threads)
+    finally:
+        for name in ("flat", "singles", "agreed"):
+            shutil.rmtree(folder / name, ignore_errors=True)
 
 
 def agree_on_object(context: StageContext) -> None:
@@ -110,12 +248,14 @@ def agree_on_object(context: StageContext) -> None:
     from gypsum.dense import read_views, undistort_masks
     from gypsum.masking import agree
 
-    singles = _read(context.inputs["masks"])
+    folder = _singles(context.inputs)
+    assert folder is not None
+    singles = _read(folder)
     if not singles["masks"]:
         return
     undistort_masks(
         SparseModel.read(context.inputs["cameras"] / "sparse"),
-        context.inputs["masks"] / "masks",
+        folder / "masks",
         context.folder / "singles",
         threads=context.threads,
     )
@@ -123,7 +263,7 @@ def agree_on_object(context: StageContext) -> None:
         read_views(context.inputs["undistort"]),
         context.folder / "singles",
         context.folder / "masks",
-        points=SparseModel.read(context.inputs["undistort"] / "sparse").points,
+        model=SparseModel.read(context.inputs["undistort"] / "sparse"),
         given=frozenset(singles["given"]),
         threads=context.threads,
         progress=context.progress,
@@ -143,7 +283,9 @@ def clear_ground(context: StageContext) -> None:
     from gypsum.dense.colmap_workspace import map_path, read_map
     from gypsum.masking import clear_ground, find_ground
 
-    singles = _read(context.inputs["masks"])
+    folder = _singles(context.inputs)
+    assert folder is not None
+    singles = _read(folder)
     views = attached(read_views(context.inputs["undistort"]), context.inputs)
     found = [view for view in views if view.mask is not None and view.name not in singles["given"]]
     if not found:
@@ -200,14 +342,24 @@ MASKS = Stage(
     version=3,
     when="mask",
 )
+SETS = Stage(
+    "sets",
+    "Making the masks of each set agree",
+    f"{_HERE}:agree_in_sets",
+    "cameras",
+    needs=("photos", "masks"),
+    settings=("feature_side", "known_cameras"),
+    cost=50,
+    when="sets",
+)
 OBJECT = Stage(
     "object",
     "Making the masks agree",
     f"{_HERE}:agree_on_object",
     "dense",
-    needs=("photos", "masks", "cameras", "undistort"),
+    needs=("photos", "masks", "sets", "cameras", "undistort"),
     cost=25,
-    version=2,
+    version=3,
     when="mask",
 )
 GROUND = Stage(
@@ -215,7 +367,7 @@ GROUND = Stage(
     "Telling the object from what it stands on",
     f"{_HERE}:clear_ground",
     "dense",
-    needs=("masks", "undistort", "object", "depth"),
+    needs=("masks", "sets", "undistort", "object", "depth"),
     cost=4,
     when="mask",
 )

@@ -1,0 +1,179 @@
+"""Sets of photos of one object that lies differently in each, joined by the object alone.
+
+What is around the object holds each set's cameras together and contradicts the other sets. So each
+set is placed by itself, the object's points are triangulated in each, and points that match across
+sets tell the similarity between their frames (LO-RANSAC over the closed form of Umeyama 1991). From
+then on all photos have poses in one frame, and are adjusted together by the object's points.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import PIL.Image  # noqa: F401  before pycolmap, whose zlib breaks Pillow when it is loaded first
+from numpy.typing import NDArray
+
+from gypsum.cameras.known import Pose
+from gypsum.cameras.known_mapping import triangulate_known
+from gypsum.cameras.mapping import Mapped, Scene
+from gypsum.cameras.matches import SEED
+from gypsum.cameras.refinement import refine
+from gypsum.errors import ReconstructionError
+from gypsum.scene import Progress, SparseModel, no_progress
+
+if TYPE_CHECKING:
+    import pycolmap
+
+Float64 = NDArray[np.float64]
+
+#: Points of two sets that match are the same within this, in median distances of the cameras from
+#: the object's points.
+_NEAR = 0.01
+#: So many of them join two sets: chance gives three points of a similarity a few more.
+_FEWEST = 15
+_TRIALS = 20_000
+#: Times that all points are triangulated anew from adjusted cameras: each finds more across sets.
+_ROUNDS = 2
+
+
+def join_sets(
+    scene: Scene,
+    models: Sequence[SparseModel],
+    database_path: Path,
+    photos_folder: Path,
+    folder: Path,
+    threads: int,
+    progress: Progress = no_progress,
+) -> Mapped | None:
+    """One model of all the sets' photos; None when a set shares too little with the others.
+
+    ``models`` are the sets' own, each in its own frame; ``scene`` and ``database_path`` hold the
+    matches of the object between all photos.
+    """
+    models = sorted(models, key=lambda model: -len(model.photos))
+    _take_intrinsics(scene, models)
+
+    def triangulated(poses: Mapping[str, Pose]) -> pycolmap.Reconstruction:
+        known = [poses.get(name) for name in scene.names]
+        mapped, _ = triangulate_known(
+            scene, known, database_path, photos_folder, folder, threads, no_progress
+        )
+        return mapped.model
+
+    try:
+        sets = [(_poses(model), triangulated(_poses(model))) for model in models]
+        joined, inliers = sets[0][0], []
+        waiting = sets[1:]
+        while waiting:
+            progress(0.5 * (1 - len(waiting) / len(sets)), "joining the sets")
+            together = triangulated(joined)
+            found = [similarity(*matched_points(scene, other, together)) for _, other in waiting]
+            best = max(range(len(found)), key=lambda n: found[n][1])
+            transform, count = found[best]
+            if transform is None:
+                return None
+            inliers.append(count)
+            poses, _ = waiting.pop(best)
+            joined = joined | {name: moved(pose, *transform) for name, pose in poses.items()}
+        model = triangulated(joined)
+        for number in range(_ROUNDS):
+            progress(0.5 + 0.5 * number / _ROUNDS, "adjusting all sets together")
+            refine(model, threads, fixed=scene.fixed)
+            _keep_intrinsics(scene, model)
+            model = triangulated(_found_poses(model))
+    except ReconstructionError:  # The object's matches don't fit the sets' cameras.
+        return None
+    return Mapped(model, facts={"thresholds": "each set by itself", "joined_by_points": inliers})
+
+
+def matched_points(
+    scene: Scene, source: pycolmap.Reconstruction, target: pycolmap.Reconstruction
+) -> tuple[Float64, Float64, float]:
+    """Points (N, 3) of one model, those of the other that match them, and how far they may be
+    off in the other's frame."""
+    points: dict[int, NDArray[np.int64]] = {}
+    for model in (source, target):
+        for number in model.reg_image_ids():
+            rows = [
+                int(point.point3D_id) if point.has_point3D() else -1
+                for point in model.image(number).points2D
+            ]
+            points[number - 1] = np.array(rows, np.int64)
+    here = {number - 1 for number in source.reg_image_ids()}
+    there = {number - 1 for number in target.reg_image_ids()}
+    pairs: set[tuple[int, int]] = set()
+    for (i, j), matches in scene.matches.items():
+        if i in here and j in there:
+            found = np.stack([points[i][matches[:, 0]], points[j][matches[:, 1]]], 1)
+        elif j in here and i in there:
+            found = np.stack([points[j][matches[:, 1]], points[i][matches[:, 0]]], 1)
+        else:
+            continue
+        pairs.update((int(a), int(b)) for a, b in found[(found >= 0).all(1)])
+    ordered = sorted(pairs)
+    a = np.array([source.point3D(first).xyz for first, _ in ordered]).reshape(-1, 3)
+    b = np.array([target.point3D(second).xyz for _, second in ordered]).reshape(-1, 3)
+    middle = np.median([point.xyz for point in target.points3D.values()], axis=0)
+    centers = [target.image(number).projection_center() for number in target.reg_image_ids()]
+    return a, b, _NEAR * float(np.median(np.linalg.norm(np.array(centers) - middle, axis=1)))
+
+
+def similarity(
+    source: Float64, target: Float64, near: float
+) -> tuple[tuple[float, Float64, Float64] | None, int]:
+    """Scale, rotation (3, 3) and shift (3,) with ``target = scale * R @ source + shift`` for most
+    of the points (N, 3), and how many it takes to within ``near``; None with too few."""
+    import pycolmap
+
+    if len(source) < _FEWEST:
+        return None, 0
+    options = pycolmap.RANSACOptions()
+    options.max_error, options.random_seed = near, SEED
+    options.min_inlier_ratio, options.max_num_trials = 0.01, _TRIALS
+    found = pycolmap.estimate_sim3d_robust(source, target, options)
+    if found is None:
+        return None, 0
+    turn = found["tgt_from_src"]
+    scale, R, shift = float(turn.scale), turn.rotation.matrix(), np.asarray(turn.translation)
+    off = np.linalg.norm(scale * source @ R.T + shift - target, axis=1)
+    # A point with several partners counts once.
+    count = len(np.unique(source[off < near], axis=0))
+    return ((scale, R, shift), count) if count >= _FEWEST else (None, count)
+
+
+def moved(pose: Pose, scale: float, R: Float64, shift: Float64) -> Pose:
+    """A pose in another frame, ``x_new = scale * R @ x + shift``."""
+    turned = pose.R @ R.T
+    return Pose(turned, scale * pose.t - turned @ shift)
+
+
+def _poses(model: SparseModel) -> dict[str, Pose]:
+    return {photo.name: Pose(photo.R, photo.t) for photo in model.photos.values()}
+
+
+def _found_poses(model: pycolmap.Reconstruction) -> dict[str, Pose]:
+    poses = {}
+    for number in model.reg_image_ids():
+        matrix = model.image(number).cam_from_world().matrix()
+        poses[model.image(number).name] = Pose(matrix[:, :3], matrix[:, 3])
+    return poses
+
+
+def _take_intrinsics(scene: Scene, models: Sequence[SparseModel]) -> None:
+    """Give the scene's cameras the intrinsics that the first of the models found for them."""
+    taken = set(scene.fixed)
+    for model in models:
+        for photo in model.photos.values():
+            camera = scene.cameras[scene.names.index(photo.name)]
+            if camera.camera_id not in taken:
+                camera.params = model.camera_of(photo).params
+                taken.add(camera.camera_id)
+
+
+def _keep_intrinsics(scene: Scene, model: pycolmap.Reconstruction) -> None:
+    for camera in scene.cameras:
+        if camera.camera_id in model.cameras:
+            camera.params = model.camera(camera.camera_id).params
