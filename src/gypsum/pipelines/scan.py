@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
@@ -111,12 +111,13 @@ def scan(
     asked = scan_options({"output": output, **options})
     paths = _with_sets(paths, asked)
     workspace, target = locate(asked)
-    limits = _check(paths, asked, workspace, target)
-    source = Source(_digest(paths, asked), tuple(paths))
+    kind = _kind(asked, paths)
+    limits = _check(kind, paths, asked, workspace, target)
+    source = Source(kind.digest(paths), tuple(paths))
     with explained_at(workspace.root):
         _remember(workspace, source, asked)
     settings = _settings(asked, target)
-    stages = _pipeline(asked, paths).chosen(settings)
+    stages = kind.pipeline.chosen(settings)
     run_pipeline(stages, workspace, source, settings, limits, asked.until, listener)
     result = _result(workspace, _deliver(workspace, target) if asked.until is None else ())
     listener(_finished(result, time.monotonic() - began))
@@ -190,26 +191,29 @@ def locate(options: ScanOptions) -> tuple[Workspace, Target]:
 def _check_mode(options: ScanOptions) -> None:
     """Nothing is asked for that the mode does not have."""
     splats = options.mode is Mode.SPLAT
-    for name in () if options.mode is Mode.LIDAR else _OF_LIDAR:
-        if getattr(options, name) != ScanOptions.model_fields[name].default:
-            flag = "--" + name.replace("_", "-")
-            raise InputError(f"{flag} is for lidar scans; add --mode lidar, or leave it away.")
+    for flag in _flags_set(options, () if options.mode is Mode.LIDAR else _OF_LIDAR):
+        raise InputError(f"{flag} is for lidar scans; add --mode lidar, or leave it away.")
+    for flag in _flags_set(options, () if splats else _OF_SPLATS):
+        raise InputError(f"{flag} is for splats; add --mode splat, or leave it away.")
     meshed = splats and bool(_mesh_formats(options))
-    for name in (("refine",) if meshed else _OF_MESHES) if splats else _OF_SPLATS:
-        if getattr(options, name) != ScanOptions.model_fields[name].default:
-            flag = "--" + name.replace("_", "-")
-            if not splats:
-                raise InputError(f"{flag} is for splats; add --mode splat, or leave it away.")
-            raise InputError(
-                f"{flag} is for models of the photo mode; leave it away."
-                if meshed
-                else f"{flag} is for textured models; splats have no such thing. Name the output "
-                "like garden.glb for a model made of them."
-            )
+    for flag in _flags_set(options, ("refine",) if meshed else ()):
+        raise InputError(f"{flag} is for models of the photo mode; leave it away.")
+    for flag in _flags_set(options, _OF_MESHES if splats and not meshed else ()):
+        raise InputError(
+            f"{flag} is for textured models; splats have no such thing. Name the output like "
+            "garden.glb for a model made of them."
+        )
     if splats and not meshed and options.until not in _SPLAT_UNTIL:
         raise InputError(f"A splat scan has no part {options.until}; use --until cameras.")
     if meshed and options.until is Until.DENSE:
         raise InputError("A splat scan has no part dense; use --until surface.")
+
+
+def _flags_set(options: ScanOptions, names: Sequence[str]) -> Iterator[str]:
+    """The flags, of the options named, that were given."""
+    for name in names:
+        if getattr(options, name) != ScanOptions.model_fields[name].default:
+            yield "--" + name.replace("_", "-")
 
 
 def _mesh_formats(options: ScanOptions) -> list[str]:
@@ -220,87 +224,68 @@ def _mesh_formats(options: ScanOptions) -> list[str]:
     return [name for name in formats if name not in splat.OF_SPLATS]
 
 
-def _pipeline(options: ScanOptions, paths: Sequence[Path]) -> Pipeline:
-    if _holds_frames(options, paths):
-        return lidar.LIDAR_SCAN
-    if _holds_clouds(options, paths):
-        return cloud.CLOUD_SCAN
-    return splat.SPLAT_SCAN if options.mode is Mode.SPLAT else photo.PHOTO_SCAN
+@dataclass(frozen=True)
+class Kind:
+    """What is scanned, and how."""
+
+    pipeline: Pipeline
+    digest: Callable[[Sequence[Path]], str]
+    check: Callable[[Sequence[Path], ScanOptions, Settings], tuple[int, int]]
+    """Raises InputError for what can't be scanned so; bytes of disk and of memory needed."""
 
 
-def _holds_frames(options: ScanOptions, paths: Sequence[Path]) -> bool:
-    """Whether a lidar scan is of a capture with depth."""
-    return options.mode is Mode.LIDAR and is_rgbd(paths)
-
-
-def _holds_clouds(options: ScanOptions, paths: Sequence[Path]) -> bool:
-    """Whether a lidar scan is of point clouds."""
-    return options.mode is Mode.LIDAR and not is_rgbd(paths) and bool(cloud.cloud_files(paths))
-
-
-def _digest(paths: Sequence[Path], options: ScanOptions) -> str:
-    if _holds_frames(options, paths):
-        return rgbd_digest(paths)
-    return cloud.digest_of(paths) if _holds_clouds(options, paths) else capture_digest(paths)
-
-
-def _check_frames(options: ScanOptions, workspace: Workspace, target: Target) -> Limits:
-    """The same for a capture with depth."""
-    for name in _NOT_OF_FRAMES:
-        if getattr(options, name) != ScanOptions.model_fields[name].default:
-            flag = "--" + name.replace("_", "-")
-            raise InputError(f"{flag} is not for captures with depth; leave it away.")
-    if options.until not in _FRAMES_UNTIL:
-        raise InputError(
-            f"A scan of a capture with depth has no part {options.until}; use --until surface."
-        )
-    if target.folder is not None and options.until is None:
-        check_writable(target.folder, "the output's folder")
-    check_writable(workspace.root, "the workspace")
-    if "usdz" in target.formats:
-        usd.check_installed()
-    settings = _settings(options, target)
-    check_disk(workspace.root, lidar.disk_needed(settings))
-    memory = check_memory(options.memory, lidar.memory_needed())
-    return Limits(cores(options.threads), memory)
-
-
-def _check_clouds(
-    paths: Sequence[Path], options: ScanOptions, workspace: Workspace, target: Target
-) -> Limits:
-    """The same for point clouds."""
-    cloud.check_files(paths)
-    if options.until is Until.CAMERAS:
-        raise InputError("A scan of point clouds has no cameras; use --until dense.")
-    if target.folder is not None and options.until is None:
-        check_writable(target.folder, "the output's folder")
-    check_writable(workspace.root, "the workspace")
-    if "usdz" in target.formats:
-        usd.check_installed()
-    settings = _settings(options, target)
-    check_disk(workspace.root, cloud.disk_needed(settings))
-    memory = check_memory(options.memory, cloud.memory_needed(settings))
-    return Limits(cores(options.threads), memory)
+def _kind(options: ScanOptions, paths: Sequence[Path]) -> Kind:
+    if options.mode is Mode.LIDAR and is_rgbd(paths):
+        return Kind(lidar.LIDAR_SCAN, rgbd_digest, _check_frames)
+    if options.mode is Mode.LIDAR and cloud.cloud_files(paths):
+        return Kind(cloud.CLOUD_SCAN, cloud.digest_of, _check_clouds)
+    stages = splat.SPLAT_SCAN if options.mode is Mode.SPLAT else photo.PHOTO_SCAN
+    return Kind(stages, capture_digest, _check_photos)
 
 
 def _check(
-    paths: Sequence[Path], options: ScanOptions, workspace: Workspace, target: Target
+    kind: Kind, paths: Sequence[Path], options: ScanOptions, workspace: Workspace, target: Target
 ) -> Limits:
     """Everything that can be known to be wrong before the work begins, in the first seconds."""
     if not paths:
         raise InputError("Say which photos to use: a folder, photo files or a zip.")
-    if _holds_frames(options, paths):
-        return _check_frames(options, workspace, target)
-    if _holds_clouds(options, paths):
-        return _check_clouds(paths, options, workspace, target)
-    photos = find_photos(paths)
+    settings = _settings(options, target)
+    disk, memory = kind.check(paths, options, settings)
     if target.folder is not None and options.until is None:
         check_writable(target.folder, "the output's folder")
         _check_not_among_photos(paths, target)
     check_writable(workspace.root, "the workspace")
-    settings = _settings(options, target)
     if "usdz" in target.formats:
         usd.check_installed()
+    check_disk(workspace.root, disk)
+    return Limits(cores(options.threads), check_memory(options.memory, memory))
+
+
+def _check_frames(
+    _paths: Sequence[Path], options: ScanOptions, settings: Settings
+) -> tuple[int, int]:
+    for flag in _flags_set(options, _NOT_OF_FRAMES):
+        raise InputError(f"{flag} is not for captures with depth; leave it away.")
+    if options.until not in _FRAMES_UNTIL:
+        raise InputError(
+            f"A scan of a capture with depth has no part {options.until}; use --until surface."
+        )
+    return lidar.disk_needed(settings), lidar.memory_needed()
+
+
+def _check_clouds(
+    paths: Sequence[Path], options: ScanOptions, settings: Settings
+) -> tuple[int, int]:
+    cloud.check_files(paths)
+    if options.until is Until.CAMERAS:
+        raise InputError("A scan of point clouds has no cameras; use --until dense.")
+    return cloud.disk_needed(settings), cloud.memory_needed(settings)
+
+
+def _check_photos(
+    paths: Sequence[Path], options: ScanOptions, settings: Settings
+) -> tuple[int, int]:
+    photos = find_photos(paths)
     if options.matcher is Matcher.LEARNED:
         from gypsum.cameras import check_installed
 
@@ -318,9 +303,7 @@ def _check(
         check_names(options.cameras, known, stills, clips)
     needs = splat if options.mode is Mode.SPLAT else photo
     expected = expected_photos(photos, options.frames)
-    check_disk(workspace.root, needs.disk_needed(expected, settings))
-    memory = check_memory(options.memory, needs.memory_needed(settings))
-    return Limits(cores(options.threads), memory)
+    return needs.disk_needed(expected, settings), needs.memory_needed(settings)
 
 
 def _check_not_among_photos(paths: Sequence[Path], target: Target) -> None:
@@ -419,14 +402,15 @@ def inspect_workspace(folder: StrPath, **options: Any) -> list[Step]:
     _, target = locate(asked)
     source = Source(_digest_now(scanned, asked), tuple(map(Path, scanned["inputs"])))
     settings = _settings(asked, target)
-    stages = _pipeline(asked, source.paths).chosen(settings).until(asked.until)
+    stages = _kind(asked, source.paths).pipeline.chosen(settings).until(asked.until)
     return plan(stages, workspace, source, settings)
 
 
 def _digest_now(scanned: dict[str, Any], options: ScanOptions) -> str:
     """Of the photos as they are; of the last scan's when they are no longer there."""
     try:
-        return _digest([Path(path) for path in scanned["inputs"]], options)
+        paths = [Path(path) for path in scanned["inputs"]]
+        return _kind(options, paths).digest(paths)
     except InputError:
         return str(scanned["digest"])
 
