@@ -154,7 +154,7 @@ def agree_in_sets(context: StageContext) -> None:
         if model is not None:
             models.append(number)
             placed += len(model.photos)
-            given |= _agree_in_set(context, model, number, frozenset(given))
+            given |= _agree_in_set(context, model, number, frozenset(given), progress)
     context.facts.update(placed=placed, agreed=len(given) - len(before["given"]))
     _record(
         context.folder,
@@ -211,7 +211,11 @@ def _place_set(
 
 
 def _agree_in_set(
-    context: StageContext, model: SparseModel, number: int, given: frozenset[str]
+    context: StageContext,
+    model: SparseModel,
+    number: int,
+    given: frozenset[str],
+    progress: Progress,
 ) -> frozenset[str]:
     """Masks that the photos of a set agree on, in place of their own; the names of these photos."""
     from gypsum.dense import distort_masks, read_views, undistort, undistort_masks
@@ -232,6 +236,7 @@ def _agree_in_set(
             model=SparseModel.read(folder / "flat" / "sparse"),
             given=given,
             threads=threads,
+            progress=lambda done, doing="": progress(0.6 + 0.4 * done, doing),
         )
         for name in given & found.masks.keys():
             found.masks[name].unlink()
