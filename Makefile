@@ -8,7 +8,7 @@ SOURCES := pyproject.toml constraints.txt CMakeLists.txt scripts/install.sh \
 	$(shell find src native -not -name '*.so' -not -name '*.pyc' -not -name '__pycache__' | sed 's/ /\\ /g')
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format bench clean
+.PHONY: help install demo test lint format bench blender blender-test clean
 
 help:
 	@echo "make demo     install, scan a sample capture, show where the model is"
@@ -17,6 +17,8 @@ help:
 	@echo "make lint     style, types and import rules only"
 	@echo "make format   lay the code out as the house does"
 	@echo "make bench    measure the native kernels against their references"
+	@echo "make blender  pack the Blender add-on into $(BLENDER_ZIP)"
+	@echo "make blender-test  test it in Blender's own Python module, which is downloaded (400 MB)"
 	@echo "make clean    remove what the others made"
 
 install: $(STAMP)
@@ -43,6 +45,23 @@ format: install
 
 bench: install
 	@for script in benchmarks/*.py; do echo "$$script"; $(BIN)/python "$$script" || exit 1; done
+
+# Blender's module is for one Python only, and wants an older NumPy: it has an environment of its own.
+BLENDER_ZIP := build/gypsum-blender.zip
+BLENDER_VENV := build/blender/venv
+BLENDER_PYTHON := python3.11
+
+blender:
+	@python3 blender/build.py $(BLENDER_ZIP) && echo "$(BLENDER_ZIP)"
+
+$(BLENDER_VENV)/.installed:
+	$(BLENDER_PYTHON) -m venv --clear $(BLENDER_VENV)
+	$(BLENDER_VENV)/bin/pip install -q bpy==5.0.1 'numpy<2' 'pytest>=8'
+	@touch $@
+
+# With `make install` before, pictures are compared with Gypsum's own.
+blender-test: $(BLENDER_VENV)/.installed
+	GYPSUM_PYTHON=$(wildcard $(CURDIR)/$(BIN)/python) $(BLENDER_VENV)/bin/python -m pytest blender/tests
 
 clean:
 	rm -rf $(VENV) build demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

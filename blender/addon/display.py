@@ -21,13 +21,25 @@ MATERIAL = "Gypsum Splats"
 POINTS_IN_VIEWPORT = "Points in Viewport"
 TRAINED_COLORS = "Colours as Trained"
 POINT_SIZE = "Point Size"
+INPUTS = (POINTS_IN_VIEWPORT, TRAINED_COLORS, POINT_SIZE)
+"""What people may change; the modifier's inputs by name."""
 
 _CARD = "splat_card"
 _COLOR = "splat_color"
 _NEAREST = 0.01
 """Gaussians nearer to the camera are left out, scene units."""
-_STEEPEST = 1.5
-"""Beyond this slope to the axis the linear projection is held, as it grows without bound."""
+_STEEPEST = {
+    "Steepest X": "1.3 * tan(angle / 2) * min(1, width / height)",
+    "Steepest Y": "1.3 * tan(angle / 2) * min(1, height / width)",
+}
+"""Inputs that follow the scene's camera. Beyond these slopes, a little beside the picture, a
+Gaussian's projection is held, as the linear one grows without bound: what stands next to the camera
+would cover the picture."""
+_CAMERA = {
+    "angle": "camera.data.angle",
+    "width": "render.resolution_x",
+    "height": "render.resolution_y",
+}
 _LEAST_OPACITY = 1 / 255
 _TRANSPARENT_BOUNCES = 512
 """Cards that a ray may pass."""
@@ -36,7 +48,10 @@ _TRANSPARENT_BOUNCES = 512
 def attach(thing: bpy.types.Object, degree: int) -> None:
     """Show an object of splats whose harmonics are of this degree."""
     modifier = thing.modifiers.get(MODIFIER) or thing.modifiers.new(MODIFIER, "NODES")
-    modifier.node_group = _tree(degree)
+    if modifier.node_group != (tree := _tree(degree)):
+        modifier.node_group = tree
+        for name, expression in _STEEPEST.items():
+            _follow_camera(thing, name, expression)
     if not thing.data.materials:
         thing.data.materials.append(_material())
 
@@ -54,9 +69,28 @@ def prepare(scene: bpy.types.Scene) -> None:
 def set_input(thing: bpy.types.Object, name: str, value: bool | float) -> None:
     """One of the modifier's inputs by its name."""
     modifier = thing.modifiers[MODIFIER]
-    items = modifier.node_group.interface.items_tree
-    modifier[next(item.identifier for item in items if item.name == name)] = value
+    modifier[_identifier(modifier.node_group, name)] = value
     thing.update_tag()
+
+
+def _identifier(tree: bpy.types.NodeTree, name: str) -> str:
+    """Of the tree's input of this name."""
+    items = tree.interface.items_tree
+    return next(item.identifier for item in items if item.name == name and item.in_out == "INPUT")
+
+
+def _follow_camera(thing: bpy.types.Object, name: str, expression: str) -> None:
+    """Drive an input by the active scene's camera; without a camera it keeps its default."""
+    identifier = _identifier(thing.modifiers[MODIFIER].node_group, name)
+    path = f'modifiers["{MODIFIER}"]["{identifier}"]'
+    thing.driver_remove(path)
+    driver = thing.driver_add(path).driver
+    for variable_name, source in _CAMERA.items():
+        variable = driver.variables.new()
+        variable.name, variable.type = variable_name, "CONTEXT_PROP"
+        variable.targets[0].context_property = "ACTIVE_SCENE"
+        variable.targets[0].data_path = source
+    driver.expression = expression
 
 
 def _material() -> bpy.types.Material:
@@ -105,6 +139,9 @@ def _tree(degree: int) -> bpy.types.NodeTree:
         TRAINED_COLORS, in_out="INPUT", socket_type="NodeSocketBool"
     )
     trained.description = "Blend as in training; right with the view transform Raw"
+    for slope in _STEEPEST:
+        item = tree.interface.new_socket(slope, in_out="INPUT", socket_type="NodeSocketFloat")
+        item.default_value, item.hide_in_modifier = 1.0, True
     nodes = Nodes(tree)
     given = nodes.add("NodeGroupInput").outputs
     fast = nodes.one(
@@ -112,7 +149,7 @@ def _tree(degree: int) -> bpy.types.NodeTree:
         *(nodes.one("GeometryNodeIsViewport"), given[POINTS_IN_VIEWPORT]),
         operation="AND",
     )
-    cards = _cards(nodes, given["Geometry"], degree, given[TRAINED_COLORS])
+    cards = _cards(nodes, given, degree)
     dots = _points(nodes, given["Geometry"], given[POINT_SIZE], given[TRAINED_COLORS])
     shown = nodes.one("GeometryNodeSwitch", fast, cards, dots, input_type="GEOMETRY")
     material = _material()
@@ -133,15 +170,17 @@ def _points(nodes: Nodes, mesh: Socket, size: Socket, trained: Socket) -> Socket
     )
 
 
-def _cards(nodes: Nodes, mesh: Socket, degree: int, trained: Socket) -> Socket:
+def _cards(nodes: Nodes, given: bpy.types.NodeOutputs, degree: int) -> Socket:
     """A quad for each vertex of the mesh; corners are those of a grid, four for each."""
+    mesh, trained = given["Geometry"], given[TRAINED_COLORS]
     camera = nodes.one("GeometryNodeInputActiveCamera")
     info = nodes.add("GeometryNodeObjectInfo", camera, transform_space="RELATIVE").outputs
     center = nodes.one("GeometryNodeInputPosition")
     away = nodes.vector("SUBTRACT", center, info["Location"])
-    right, up, radius, turned = _projected(nodes, away, info["Rotation"])
+    steepest = [given[name] for name in _STEEPEST]
+    right, up, radius, opacity = _projected(nodes, away, info["Rotation"], steepest)
     color = _encoded(nodes, _radiance(nodes, nodes.vector("NORMALIZE", away), degree), trained)
-    color = _with_alpha(nodes, color, turned)
+    color = _with_alpha(nodes, color, opacity)
 
     count = nodes.add("GeometryNodeAttributeDomainSize", mesh).outputs["Point Count"]
     pairs = nodes.one("FunctionNodeIntegerMath", count, 2, operation="MULTIPLY")
@@ -186,7 +225,7 @@ def _cards(nodes: Nodes, mesh: Socket, degree: int, trained: Socket) -> Socket:
 
 
 def _projected(
-    nodes: Nodes, away: Socket, camera: Socket
+    nodes: Nodes, away: Socket, camera: Socket, steepest: list[Socket]
 ) -> tuple[Socket, Socket, Socket, Socket]:
     """A card's two axes in the object's frame, its radius in their lengths, and the opacity.
 
@@ -206,12 +245,13 @@ def _projected(
         own = nodes.one("FunctionNodeRotateVector", axis, back)
         return nodes.vector("MULTIPLY", own, scales)
 
-    def slanted(axis: Socket) -> Socket:
+    def slanted(axis: Socket, most: Socket) -> Socket:
         slope = nodes.math("DIVIDE", nodes.vector("DOT_PRODUCT", away, axis), depth)
-        slope = nodes.math("MINIMUM", nodes.math("MAXIMUM", slope, -_STEEPEST), _STEEPEST)
+        slope = nodes.math("MINIMUM", slope, most)
+        slope = nodes.math("MAXIMUM", slope, nodes.math("MULTIPLY", most, -1.0))
         return nodes.vector("SUBTRACT", row(axis), nodes.scaled(row(z_axis), slope))
 
-    first, second = slanted(x_axis), slanted(y_axis)
+    first, second = slanted(x_axis, steepest[0]), slanted(y_axis, steepest[1])
     width = nodes.math("MAXIMUM", nodes.vector("LENGTH", first), 1e-12)
     shear = nodes.math("DIVIDE", nodes.vector("DOT_PRODUCT", first, second), width)
     # |second|^2 - shear^2 without the difference of two large numbers.

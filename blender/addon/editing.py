@@ -5,8 +5,8 @@ What is selected are the vertices of the mesh, so that Blender's own tools for s
 lasso, circle), moving out of the way and deleting vertices in edit mode work on splats, too.
 """
 
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import bpy
 import numpy as np

@@ -26,7 +26,7 @@ class GYPSUM_PT_splats(bpy.types.Panel):
         modifier = thing.modifiers.get(display.MODIFIER)
         if modifier is not None and modifier.node_group is not None:
             for item in modifier.node_group.interface.items_tree:
-                if item.in_out == "INPUT" and item.socket_type != "NodeSocketGeometry":
+                if item.in_out == "INPUT" and item.name in display.INPUTS:
                     layout.prop(modifier, f'["{item.identifier}"]', text=item.name)
         column = layout.column(align=True)
         column.operator_menu_enum("gypsum.select", "by", text="Select by")

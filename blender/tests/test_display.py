@@ -40,7 +40,7 @@ def _camera(eye: tuple[float, float, float]) -> bpy.types.Object:
     scene.render.engine = "CYCLES"
     scene.render.threads_mode, scene.render.threads = "FIXED", 1
     scene.render.resolution_x, scene.render.resolution_y = WIDTH, HEIGHT
-    scene.cycles.samples = 16
+    scene.cycles.samples = 8
     scene.cycles.use_denoising = False
     scene.cycles.pixel_filter_type = "GAUSSIAN"
     # A Gaussian of variance 0.3, that of Gypsum's pixels: exp(-72 x^2 / width^2).

@@ -147,7 +147,7 @@ def test_cut_off_files_are_told(tmp_path: Path, make_splats) -> None:
         path = tmp_path / f"a{suffix}"
         files.write(path, make_splats(100))
         path.write_bytes(path.read_bytes()[:-50])
-        with pytest.raises(RuntimeError, match="cut off|damaged"):
+        with pytest.raises(RuntimeError, match=r"cut off|damaged"):
             bpy.ops.import_scene.gypsum_splats(filepath=str(path))
 
 
