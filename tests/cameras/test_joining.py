@@ -142,6 +142,10 @@ def test_sets_in_their_own_frames_become_one_model(
     found = estimate(inputs, together(standing, lying), sets, tmp_path)
     assert found.facts["thresholds"] == "each set by itself"
     assert found.facts["joined_by_points"][0] > 100
+    # Up is that of the first set, whose frame has been turned here.
+    turned = {photo.name: photo.R for photo in found.model.photos.values()}
+    for photo in sets[0].photos.values():
+        assert np.allclose(turned[photo.name][:, 2], photo.R[:, 2], atol=0.01)
     assert errors(found, together(standing, lying)).max() < 5e-3
 
 

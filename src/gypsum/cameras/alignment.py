@@ -52,19 +52,27 @@ class Similarity:
 
 
 def align(
-    model: SparseModel, capture: Capture, measured: MeasuredScale | None = None
+    model: SparseModel,
+    capture: Capture,
+    measured: MeasuredScale | None = None,
+    *,
+    first_set: bool = False,
 ) -> tuple[SparseModel, dict[str, Any]]:
     """The model in the common frame, and how up and scale were found.
 
-    ``measured`` is the scale by known lengths; it goes before that of GPS.
+    ``measured`` is the scale by known lengths; it goes before that of GPS. With ``first_set``, +Z
+    is up as the object lay in the first of its sets.
     """
     centers = np.array([photo.center for photo in model.photos.values()])
     axes = np.array([photo.R for photo in model.photos.values()])
-    up, facts = find_up(model, axes, centers)
-    if facts["up"] != "plane" and measured is not None:
-        up, facts = _up_by_markers(measured, up, facts)
+    if first_set:
+        up, facts = np.array([0.0, 0, 1]), {"up": "set", "up_note": "up is that of the first set"}
+    else:
+        up, facts = find_up(model, axes, centers)
+        if facts["up"] != "plane" and measured is not None:
+            up, facts = _up_by_markers(measured, up, facts)
     fit = _gps_fit(model, capture, up)
-    if fit is not None and fit.tells_up:
+    if fit is not None and fit.tells_up and not first_set:
         up = fit.similarity.R[2]
         facts |= {"up": "GPS", "up_note": f"up comes from the GPS tags of {fit.photos} photos"}
     # With GPS +Y is north; else the first photo looks along it, and the object's front faces -Y.

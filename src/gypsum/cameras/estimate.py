@@ -13,7 +13,7 @@ import PIL.Image
 from numpy.typing import NDArray
 
 from gypsum.cameras.alignment import align, keep_frame
-from gypsum.cameras.joining import join_sets
+from gypsum.cameras.joining import OF_SETS, join_sets
 from gypsum.cameras.known import KnownCameras, assign
 from gypsum.cameras.known_mapping import triangulate_known
 from gypsum.cameras.mapping import Mapped, Scene, map_trustworthy, read_scene, thread_count
@@ -117,7 +117,9 @@ def estimate_cameras(
         if best is None or best.model.num_reg_images() < 3:
             raise ReconstructionError(_NO_OVERLAP)
         mapped = best
-        refinement = refine(mapped.model, threads, _share(progress, 0.85, 0.95), scene.fixed)
+        refinement = {"principal_point": "of each set"}
+        if mapped.facts["thresholds"] != OF_SETS:
+            refinement = refine(mapped.model, threads, _share(progress, 0.85, 0.95), scene.fixed)
     remove_database(database_path)
     progress(0.95, "finding up and scale")
     model = _with_colors(_to_sparse_model(mapped.model, folder), photos_folder)
@@ -126,7 +128,8 @@ def estimate_cameras(
     if known is not None and known.has_poses:
         aligned, frame = keep_frame(model, measured)
     else:
-        aligned, frame = align(model, capture, measured)
+        of_first = mapped.facts["thresholds"] == OF_SETS
+        aligned, frame = align(model, capture, measured, first_set=of_first)
     facts = _facts(capture, scene, mapped, aligned) | refinement | frame
     facts["unregistered"] = reasons(capture, scene, mapped)
     facts["unregistered"] |= dict.fromkeys(unposed, "has no pose among the cameras that were given")

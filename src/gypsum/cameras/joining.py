@@ -2,8 +2,9 @@
 
 What is around the object holds each set's cameras together and contradicts the other sets. So each
 set is placed by itself, the object's points are triangulated in each, and points that match across
-sets tell the similarity between their frames (LO-RANSAC over the closed form of Umeyama 1991). From
-then on all photos have poses in one frame, and are adjusted together by the object's points.
+sets tell the similarity between their frames (LO-RANSAC over the closed form of Umeyama 1991). The
+poses within a set stay as they are: what is around the object has told them better than its few
+points, of which some photos show hardly any, ever could.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from gypsum.cameras.known import Pose
 from gypsum.cameras.known_mapping import triangulate_known
 from gypsum.cameras.mapping import Mapped, Scene
 from gypsum.cameras.matches import SEED
-from gypsum.cameras.refinement import refine
+from gypsum.cameras.refinement import MAX_ERROR, MIN_ANGLE
 from gypsum.errors import ReconstructionError
 from gypsum.scene import Progress, SparseModel, no_progress
 
@@ -35,8 +36,10 @@ _NEAR = 0.01
 #: So many of them join two sets: chance gives three points of a similarity a few more.
 _FEWEST = 15
 _TRIALS = 20_000
-#: Times that all points are triangulated anew from adjusted cameras: each finds more across sets.
-_ROUNDS = 2
+#: Least squares over those within so many times the median distance, so often.
+_USUAL, _ROUNDS = 2.5, 5
+#: How a model of joined sets says that it was made.
+OF_SETS = "each set by itself"
 
 
 def join_sets(
@@ -50,10 +53,11 @@ def join_sets(
 ) -> Mapped | None:
     """One model of all the sets' photos; None when a set shares too little with the others.
 
-    ``models`` are the sets' own, each in its own frame; ``scene`` and ``database_path`` hold the
-    matches of the object between all photos.
+    ``models`` are the sets' own, each in its own frame, and that of the first is kept; ``scene``
+    and ``database_path`` hold the matches of the object between all photos.
     """
-    models = sorted(models, key=lambda model: -len(model.photos))
+    import pycolmap
+
     _take_intrinsics(scene, models)
 
     def triangulated(poses: Mapping[str, Pose]) -> pycolmap.Reconstruction:
@@ -68,7 +72,7 @@ def join_sets(
         joined, inliers = sets[0][0], []
         waiting = sets[1:]
         while waiting:
-            progress(0.5 * (1 - len(waiting) / len(sets)), "joining the sets")
+            progress(1 - len(waiting) / len(sets), "joining the sets")
             together = triangulated(joined)
             found = [similarity(*matched_points(scene, other, together)) for _, other in waiting]
             best = max(range(len(found)), key=lambda n: found[n][1])
@@ -79,14 +83,11 @@ def join_sets(
             poses, _ = waiting.pop(best)
             joined = joined | {name: moved(pose, *transform) for name, pose in poses.items()}
         model = triangulated(joined)
-        for number in range(_ROUNDS):
-            progress(0.5 + 0.5 * number / _ROUNDS, "adjusting all sets together")
-            refine(model, threads, fixed=scene.fixed)
-            _keep_intrinsics(scene, model)
-            model = triangulated(_found_poses(model))
     except ReconstructionError:  # The object's matches don't fit the sets' cameras.
         return None
-    return Mapped(model, facts={"thresholds": "each set by itself", "joined_by_points": inliers})
+    pycolmap.ObservationManager(model).filter_all_points3D(MAX_ERROR, MIN_ANGLE)
+    model.update_point_3d_errors()
+    return Mapped(model, facts={"thresholds": OF_SETS, "joined_by_points": inliers})
 
 
 def matched_points(
@@ -137,11 +138,22 @@ def similarity(
     if found is None:
         return None, 0
     turn = found["tgt_from_src"]
+    for _ in range(_ROUNDS):
+        off = _distances(turn, source, target)
+        close = off < min(near, _USUAL * float(np.median(off[off < near])))
+        turn = pycolmap.estimate_sim3d(source[close], target[close]) or turn
+    off = _distances(turn, source, target)
     scale, R, shift = float(turn.scale), turn.rotation.matrix(), np.asarray(turn.translation)
-    off = np.linalg.norm(scale * source @ R.T + shift - target, axis=1)
     # A point with several partners counts once.
     count = len(np.unique(source[off < near], axis=0))
     return ((scale, R, shift), count) if count >= _FEWEST else (None, count)
+
+
+def _distances(turn: pycolmap.Sim3d, source: Float64, target: Float64) -> Float64:
+    off: Float64 = np.linalg.norm(
+        turn.scale * source @ turn.rotation.matrix().T + turn.translation - target, axis=1
+    )
+    return off
 
 
 def moved(pose: Pose, scale: float, R: Float64, shift: Float64) -> Pose:
@@ -154,26 +166,19 @@ def _poses(model: SparseModel) -> dict[str, Pose]:
     return {photo.name: Pose(photo.R, photo.t) for photo in model.photos.values()}
 
 
-def _found_poses(model: pycolmap.Reconstruction) -> dict[str, Pose]:
-    poses = {}
-    for number in model.reg_image_ids():
-        matrix = model.image(number).cam_from_world().matrix()
-        poses[model.image(number).name] = Pose(matrix[:, :3], matrix[:, 3])
-    return poses
-
-
 def _take_intrinsics(scene: Scene, models: Sequence[SparseModel]) -> None:
-    """Give the scene's cameras the intrinsics that the first of the models found for them."""
-    taken = set(scene.fixed)
+    """Give the scene's cameras the means of the intrinsics that the models found for them."""
+    cameras = {
+        name: camera
+        for name, camera in zip(scene.names, scene.cameras, strict=True)
+        if camera.camera_id not in scene.fixed
+    }
+    found: dict[int, list[Float64]] = {}
     for model in models:
         for photo in model.photos.values():
-            camera = scene.cameras[scene.names.index(photo.name)]
-            if camera.camera_id not in taken:
-                camera.params = model.camera_of(photo).params
-                taken.add(camera.camera_id)
-
-
-def _keep_intrinsics(scene: Scene, model: pycolmap.Reconstruction) -> None:
-    for camera in scene.cameras:
-        if camera.camera_id in model.cameras:
-            camera.params = model.camera(camera.camera_id).params
+            if photo.name in cameras:
+                params = model.camera_of(photo).params
+                found.setdefault(cameras[photo.name].camera_id, []).append(params)
+    for camera in cameras.values():
+        if camera.camera_id in found:
+            camera.params = np.mean(found[camera.camera_id], axis=0)

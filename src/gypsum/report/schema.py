@@ -77,7 +77,7 @@ class Measure(_Part):
 class Frame(_Part):
     """How up and scale were found, and how sure they are."""
 
-    up: str = Field(description="plane, roll, markers, GPS, given, or guess.")
+    up: str = Field(description="plane, roll, markers, GPS, given, set, or guess.")
     up_note: str = Field(description="The same in words.")
     metric: bool = Field(description="Whether the unit is the metre.")
     scale: str = Field(description="distances, markers, GPS, given, or cameras (unknown).")
