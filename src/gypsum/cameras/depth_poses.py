@@ -144,15 +144,14 @@ def place_depth_frames(
     matched = _match_all(prepared, pairs, threads)
     start = poses
     odometry = _steps(poses) if given else []
-    before = _misfit(prepared, pairs, poses)
     for step in range(STEPS):
         progress(0.6 + 0.38 * step / STEPS, "fitting the frames together")
         poses = _step(prepared, pairs, matched, odometry, poses, step / (STEPS - 1))
         if step == STEPS // 2:
             pairs = _overlapping(prepared, poses)
             matched = _match_all(prepared, pairs, threads, matched)
-    after = _misfit(prepared, pairs, poses)
-    # The same measure for both, of surfaces and of details: refined poses must win.
+    before, after = (_misfit(prepared, pairs, some) for some in (start, poses))
+    # The distance between overlapping surfaces decides, on the same pairs for both.
     better = after <= before or not given
     final = poses if better else start
     placed = [_posed(frame, pose) for frame, pose in zip(seeing, final, strict=True)]

@@ -8,7 +8,8 @@ that, and the maps are joined in a signed distance field.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import cv2
@@ -194,12 +195,17 @@ def fuse_frames(
     left = noise / NOISE_GAIN if noisy else noise
     truncation = max(TRUNCATION * voxel, NOISE_TRUNCATED * left)
     volume = TsdfVolume(voxel, truncation=truncation, memory=memory // 2, threads=threads)
-    for number, frame in enumerate(frames):
-        progress(0.8 * number / len(frames), f"joining depth map {number + 1} of {len(frames)}")
+
+    def prepared(frame: RgbdFrame) -> tuple[Float32, Float32]:
         depth = frame.read_depth()
         weights = weights_of(frame, depth)
         if noisy:
             depth = denoised(np.where(weights > 0, depth, 0).astype(np.float32), share)
+        return depth, weights
+
+    maps = zip(frames, _ahead(frames, prepared), strict=True)
+    for number, (frame, (depth, weights)) in enumerate(maps):
+        progress(0.8 * number / len(frames), f"joining depth map {number + 1} of {len(frames)}")
         K = frame.intrinsics(depth.shape[1], depth.shape[0])
         volume.integrate(depth, K, frame.R, frame.t, weights=weights)
     progress(0.8, "finding the surface")
@@ -214,6 +220,19 @@ def fuse_frames(
             "The depth maps show no surface together; their places in space do not fit each other."
         )
     return FusedSurface(mesh, voxel, truncation, noise, len(frames))
+
+
+def _ahead(
+    frames: Sequence[RgbdFrame], prepare: Callable[[RgbdFrame], tuple[Float32, Float32]]
+) -> Iterator[tuple[Float32, Float32]]:
+    """What ``prepare`` makes of each frame, in order; the next one is made while one is used."""
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(prepare, frames[0])
+        for frame in frames[1:]:
+            made = coming.result()
+            coming = pool.submit(prepare, frame)
+            yield made
+        yield coming.result()
 
 
 def without_dirt(mesh: Mesh, area: float) -> Mesh:
