@@ -80,7 +80,7 @@ def _identifier(tree: bpy.types.NodeTree, name: str) -> str:
 
 
 def _follow_camera(thing: bpy.types.Object, name: str, expression: str) -> None:
-    """Drive an input by the active scene's camera; without a camera it keeps its default."""
+    """Drive an input by the active scene's camera; without a camera it takes an angle of 1."""
     identifier = _identifier(thing.modifiers[MODIFIER].node_group, name)
     path = f'modifiers["{MODIFIER}"]["{identifier}"]'
     thing.driver_remove(path)
@@ -90,6 +90,9 @@ def _follow_camera(thing: bpy.types.Object, name: str, expression: str) -> None:
         variable.name, variable.type = variable_name, "CONTEXT_PROP"
         variable.targets[0].context_property = "ACTIVE_SCENE"
         variable.targets[0].data_path = source
+        # Without it a scene that has no camera yet would switch the driver off for good.
+        variable.targets[0].use_fallback_value = True
+        variable.targets[0].fallback_value = 1.0
     driver.expression = expression
 
 
