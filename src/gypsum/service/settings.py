@@ -39,11 +39,8 @@ def _setting(
 ) -> Any:
     """One setting: its default, one line of help, its unit, what help calls its value, limits."""
     extra: dict[str, Any] = {"unit": unit, "short": "", "metavar": metavar}
-    if callable(default):
-        return Field(
-            default_factory=default, description=summary, json_schema_extra=extra, **limits
-        )
-    return Field(default, description=summary, json_schema_extra=extra, **limits)
+    given = {"default_factory": default} if callable(default) else {"default": default}
+    return Field(**given, description=summary, json_schema_extra=extra, **limits)
 
 
 class ServiceSettings(BaseModel):
@@ -112,11 +109,29 @@ class ServiceSettings(BaseModel):
     user_waiting: int = _setting(
         20, "Scans that one user may have queued or running.", ge=1, le=10_000
     )
+    running_per_user: int = _setting(
+        2, "Scans of one user that run at once; more wait for their turn.", ge=1, le=1_000
+    )
+    scan_memory: Bytes | None = _setting(
+        None,
+        "Memory that one scan may take, such as 8GiB; default: most of what is free.",
+        unit="bytes",
+        ge=1,
+    )
+    scan_threads: int = _setting(
+        0, "Processor cores that one scan may use; 0 is all.", ge=0, le=1_024
+    )
+    scratch: Path | None = _setting(
+        None, "Where workers keep what they work on; default: in the data folder."
+    )
     retention_days: int = _setting(
         0, "Days after which finished scans are deleted; 0 keeps them.", ge=0, le=36_500
     )
     draft_days: int = _setting(
         7, "Days after which scans that were never started are deleted.", ge=1, le=36_500
+    )
+    upload_days: int = _setting(
+        2, "Days without a byte after which an unfinished upload is deleted.", ge=1, le=365
     )
     session_days: int = _setting(
         30, "Days without a visit after which people are signed out.", ge=1, le=365
