@@ -2,6 +2,8 @@
 #include <bit>
 #include <cmath>
 #include <numeric>
+#include <string>
+#include <unordered_map>
 
 #include "texture/raster.hpp"
 #include "texture/texture.hpp"
@@ -20,6 +22,7 @@ struct Shape {
   int columns = 0, rows = 0;
   std::vector<std::uint8_t> cells;
   std::vector<Run> runs;  // longest first: they collide soonest
+  std::size_t needed = 0;  // cells
 
   void set(int x, int y) { cells[static_cast<std::size_t>(y) * columns + x] = 1; }
   bool get(int x, int y) const { return cells[static_cast<std::size_t>(y) * columns + x] != 0; }
@@ -31,10 +34,18 @@ struct Shape {
         const int start = x;
         while (x < columns && get(x, y)) ++x;
         runs.push_back({y, start, x - start});
+        needed += static_cast<std::size_t>(x - start);
       }
     }
     std::stable_sort(runs.begin(), runs.end(),
                      [](const Run& a, const Run& b) { return a.length > b.length; });
+  }
+
+  // The same for shapes that need the same cells.
+  std::string signature() const {
+    std::string key = std::to_string(columns) + ':';
+    key.append(cells.begin(), cells.end());
+    return key;
   }
 
   Shape turned() const {
@@ -104,25 +115,31 @@ Shape cover(const float* corners, std::size_t faces, int cell, int padding) {
 }
 
 // The occupied cells of the atlas, one bit each, and where a shape fits.
+//
+// Cells are only ever taken. So a shape never fits in rows in which the same shape did not fit before,
+// and a run never fits in a row whose widest gap was narrower.
 class Grid {
  public:
   Grid(int cells, int pages)
       : cells_(cells), rows_(cells * pages), words_((cells + 63) / 64),
-        bits_(static_cast<std::size_t>(rows_) * words_), taken_(words_), spread_(words_) {}
+        bits_(static_cast<std::size_t>(rows_) * words_), widest_(rows_, cells), taken_(words_),
+        spread_(words_) {}
 
   struct Spot {
     int x = -1, y = -1;
   };
 
   int rows() const { return rows_; }
+  std::size_t size() const { return static_cast<std::size_t>(rows_) * cells_; }
 
   // The first row, then the leftmost place, that keeps the shape above row `limit` and on a page.
   Spot find(const Shape& shape, int limit) {
     if (shape.columns > cells_ || shape.rows > cells_) return {};
-    for (int y = 0; y <= std::min(limit, rows_) - shape.rows; ++y) {
-      if (y / cells_ != (y + shape.rows - 1) / cells_) continue;  // no shape crosses a page's end
-      const int x = leftmost(shape, y);
-      if (x >= 0) return {x, y};
+    int& first = first_free_[shape.signature()];
+    for (; first <= std::min(limit, rows_) - shape.rows; ++first) {
+      if (first / cells_ != (first + shape.rows - 1) / cells_) continue;  // no shape crosses a page's end
+      const int x = leftmost(shape, first);
+      if (x >= 0) return {x, first};
     }
     return {};
   }
@@ -134,11 +151,15 @@ class Grid {
         row[x / 64] |= Word{1} << (x % 64);
       }
     }
+    for (int y = spot.y; y < spot.y + shape.rows; ++y) widest_[y] = widest_gap(y);
   }
 
  private:
   // Leftmost free column for the shape at row y, or -1: all columns are tested at once, 64 a word.
   int leftmost(const Shape& shape, int y) {
+    for (const Run& run : shape.runs) {
+      if (run.length > widest_[y + run.row]) return -1;
+    }
     std::fill(taken_.begin(), taken_.end(), 0);
     const int columns = cells_ - shape.columns + 1;
     for (const Run& run : shape.runs) {
@@ -153,6 +174,28 @@ class Grid {
       if (first_zero(taken_, columns) < 0) return -1;
     }
     return first_zero(taken_, columns);
+  }
+
+  // Free cells side by side in row y, at most.
+  int widest_gap(int y) const {
+    const Word* row = bits_.data() + static_cast<std::size_t>(y) * words_;
+    int widest = 0;
+    for (int x = 0; x < cells_;) {
+      const Word rest = row[x / 64] >> (x % 64);
+      if (rest & 1) {
+        x += std::countr_one(rest);
+        continue;
+      }
+      const int start = x;
+      while (x < cells_) {
+        const Word ahead = row[x / 64] >> (x % 64);
+        const int free = ahead == 0 ? 64 - x % 64 : std::countr_zero(ahead);
+        x += free;
+        if (ahead != 0) break;
+      }
+      widest = std::max(widest, std::min(x, cells_) - start);
+    }
+    return widest;
   }
 
   // to[x] |= from[x + shift]; from may be to.
@@ -176,7 +219,9 @@ class Grid {
 
   int cells_, rows_, words_;
   std::vector<Word> bits_;
-  std::vector<Word> taken_, spread_;  // scratch of leftmost()
+  std::vector<int> widest_;                          // of each row: its widest gap
+  std::unordered_map<std::string, int> first_free_;  // by shape: rows before this one have no room
+  std::vector<Word> taken_, spread_;                 // scratch of leftmost()
 };
 
 }  // namespace
@@ -184,16 +229,19 @@ class Grid {
 bool pack_charts(const float* corners, const std::int64_t* first, std::size_t chart_count,
                  int size, int pages, int cell, int padding, Placement* out) {
   std::vector<Shape> shapes(chart_count);
+  std::size_t needed = 0;
   for (std::size_t c = 0; c < chart_count; ++c) {
     shapes[c] = cover(corners + 6 * first[c], static_cast<std::size_t>(first[c + 1] - first[c]),
                       cell, padding);
+    needed += shapes[c].needed;
   }
+  Grid grid(size / cell, pages);
+  if (needed > grid.size()) return false;
   std::vector<std::size_t> order(chart_count);
   std::iota(order.begin(), order.end(), 0);
   const auto bulk = [&](std::size_t c) { return shapes[c].columns + shapes[c].rows; };
   std::stable_sort(order.begin(), order.end(),
                    [&](std::size_t a, std::size_t b) { return bulk(a) > bulk(b); });
-  Grid grid(size / cell, pages);
   for (const std::size_t c : order) {
     Shape shape = std::move(shapes[c]), best;
     Grid::Spot spot;

@@ -213,6 +213,58 @@ def test_packed_charts_keep_their_distance(seed: int, count: int, cell: int, pag
     assert taken.max() <= 1
 
 
+@given(st.integers(0, 2**32 - 1), st.integers(1, 120), st.integers(1, 3))
+@settings(max_examples=30, deadline=None)
+def test_packing_as_its_slow_twin(seed: int, count: int, pages: int) -> None:
+    """Rectangles: each, largest first, lies as high and then as far left as it can."""
+    cell, padding, side = 4, 2, 16
+    rng = np.random.default_rng(seed)
+    sizes = rng.integers(2, rng.integers(3, 8), (count, 2))
+    corners = np.empty((2 * count, 3, 2), np.float32)
+    # With its padding a rectangle covers whole cells.
+    for n, (w, h) in enumerate(cell * sizes - 2 * padding):
+        corners[2 * n] = [(0, 0), (w, 0), (w, h)]
+        corners[2 * n + 1] = [(0, 0), (w, h), (0, h)]
+    first = np.arange(count + 1, dtype=np.int64) * 2
+    places = _texture.pack_charts(corners, first, cell * side, pages, cell, padding)
+    taken = np.zeros((side * pages, side), bool)
+    expected = np.zeros((count, 3), np.int64)
+    for n in np.argsort(-sizes.sum(axis=1), kind="stable"):
+        width, height = sizes[n]
+        spots = [slow_spot(taken, *size) for size in ((width, height), (height, width))]
+        ends = [
+            spot[0] + tall if spot else 10**6
+            for spot, tall in zip(spots, (height, width), strict=True)
+        ]
+        turned = int(ends[1] < ends[0])
+        spot = spots[turned]
+        if spot is None:
+            assert places is None
+            return
+        y, x = spot
+        w, h = (height, width) if turned else (width, height)
+        taken[y : y + h, x : x + w] = True
+        expected[n] = (
+            cell * x + (cell * w - padding if turned else padding),
+            cell * y + padding,
+            turned,
+        )
+    assert places is not None
+    np.testing.assert_array_equal(places, expected)
+
+
+def slow_spot(taken: np.ndarray, width: int, height: int) -> tuple[int, int] | None:
+    """The first row, then column, with room; no rectangle crosses a page's end."""
+    side = taken.shape[1]
+    for y in range(len(taken) - height + 1):
+        if y // side != (y + height - 1) // side:
+            continue
+        for x in range(side - width + 1):
+            if not taken[y : y + height, x : x + width].any():
+                return y, x
+    return None
+
+
 def distance(triangle: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Distance of points to a triangle: 0 inside."""
     nearest = np.full(x.shape, np.inf)
