@@ -1,4 +1,4 @@
-"""A process gives up the right to write anywhere but below one folder (Linux's Landlock)."""
+"""A process gives up the right to write anywhere but below few folders (Linux's Landlock)."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class _Beneath(ctypes.Structure):
     _fields_ = (("files", ctypes.c_uint64), ("folder", ctypes.c_int32))
 
 
-def confine(folder: Path) -> bool:
-    """From now on and for good, write below ``folder`` only and open no TCP connection.
+def confine(*folders: Path) -> bool:
+    """From now on and for good, write below ``folders`` only and open no TCP connection.
 
     Returns False where the system can't do that: other systems than Linux, and kernels before
     5.13. Reading is left as it is, because libraries load parts of themselves late.
@@ -50,7 +50,9 @@ def confine(folder: Path) -> bool:
     if ruleset < 0:
         return False
     try:
-        return _allow(system, ruleset, folder, writes)
+        allowed = all(_allow(system, ruleset, folder, writes) for folder in folders)
+        system.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
+        return allowed and system.syscall(_RESTRICT_SELF, ruleset, 0) == 0
     finally:
         os.close(ruleset)
 
@@ -60,7 +62,6 @@ def _allow(system: ctypes.CDLL, ruleset: int, folder: Path, writes: int) -> bool
     try:
         rule = _Beneath(writes, place)
         added = system.syscall(_ADD_RULE, ruleset, _PATH_BENEATH, ctypes.byref(rule), 0)
+        return bool(added == 0)
     finally:
         os.close(place)
-    system.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
-    return bool(added == 0 and system.syscall(_RESTRICT_SELF, ruleset, 0) == 0)

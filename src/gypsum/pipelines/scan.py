@@ -124,6 +124,25 @@ def scan(
     return result
 
 
+def stage_keys(
+    inputs: StrPath | Sequence[StrPath] = (), output: StrPath | None = None, **options: Any
+) -> dict[str, str]:
+    """Keys of the stages that `scan` would have for the same arguments, in their order.
+
+    Who keeps stages' folders elsewhere finds them by these: a folder with the right key and its
+    record, brought to ``stages/NAME`` of the workspace before the scan, is not made again.
+    """
+    paths = [Path(inputs)] if isinstance(inputs, str | os.PathLike) else [*map(Path, inputs)]
+    asked = scan_options({"output": output, **options})
+    paths = _with_sets(paths, asked)
+    workspace, target = locate(asked)
+    kind = _kind(asked, paths)
+    source = Source(kind.digest(paths), tuple(paths))
+    settings = _settings(asked, target)
+    stages = kind.pipeline.chosen(settings).until(asked.until)
+    return {step.stage.name: step.key for step in plan(stages, workspace, source, settings)}
+
+
 def _signature() -> inspect.Signature:
     """The options as keyword arguments, from the one place where they are declared."""
     fixed = [p for p in inspect.signature(scan).parameters.values() if p.name != "options"]
