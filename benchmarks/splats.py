@@ -20,7 +20,8 @@ from gypsum.native import _splats
 from gypsum.scene import Splats, View
 from gypsum.splats import TrainOptions
 from gypsum.splats.photos import TrainingPhoto
-from gypsum.splats.train import State, Trainer
+from gypsum.splats.state import State
+from gypsum.splats.train import Trainer
 
 #: Gaussians, width, height, size of the Gaussians.
 CASES = ((50_000, 640, 480, 0.012), (14_000, 192, 128, 0.02))

@@ -13,7 +13,8 @@ from gypsum.splats import Fitted, TrainOptions, checkpoint, density, fit, initia
 from gypsum.splats.exposure import Exposures
 from gypsum.splats.fit import held_out, spread
 from gypsum.splats.photos import PhotoCache
-from gypsum.splats.train import State, Trainer
+from gypsum.splats.state import State
+from gypsum.splats.train import Trainer
 
 from . import scenes
 

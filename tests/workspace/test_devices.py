@@ -26,7 +26,7 @@ class Driver:
 
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    monkeypatch.setattr(devices, "_installed", lambda: True)
+    monkeypatch.setattr(devices, "_installed", lambda _: True)
     monkeypatch.setattr(ctypes, "CDLL", lambda _: Driver(2))
     return monkeypatch
 
@@ -55,7 +55,7 @@ def test_without_a_card_auto_takes_the_processor(
 
 
 def test_without_the_package_cuda_says_what_to_install(machine: pytest.MonkeyPatch) -> None:
-    machine.setattr(devices, "_installed", lambda: False)
+    machine.setattr(devices, "_installed", lambda _: False)
     assert devices.choose_device(Device.AUTO) is Device.CPU
     with pytest.raises(ResourceError, match="pycolmap-cuda12 is not installed"):
         devices.choose_device(Device.CUDA)
@@ -78,4 +78,4 @@ def test_the_package_is_told_by_its_distribution(
 
 def test_this_machine_is_asked_without_fail() -> None:
     assert devices._cards() >= 0
-    assert devices._installed() in (True, False)
+    assert devices._installed(devices.DEPTH_PACKAGE) in (True, False)

@@ -9,7 +9,7 @@ import numpy as np
 
 from gypsum.formats.atomic import atomic_write
 from gypsum.splats.exposure import Exposures
-from gypsum.splats.train import State
+from gypsum.splats.state import State
 
 
 def save(path: Path, state: State) -> None:

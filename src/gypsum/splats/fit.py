@@ -17,7 +17,8 @@ from gypsum.splats import checkpoint, initial, quality
 from gypsum.splats.photos import PhotoCache
 from gypsum.splats.quality import Score
 from gypsum.splats.render import render
-from gypsum.splats.train import State, Trainer, TrainOptions
+from gypsum.splats.state import State
+from gypsum.splats.train import Trainer, TrainOptions
 
 #: Every so many photos one is held out, to tell how good the splats are where no photo was taken.
 HELD_OUT = 10
@@ -91,7 +92,7 @@ def fit(
             write_preview(folder / "preview.jpg", trainer.splats, photos, shown, extent)
             previewed = now
         if now - kept > save_every:
-            checkpoint.save(saved, state)
+            checkpoint.save(saved, trainer.state)
             kept = now
 
     trainer.run(each)

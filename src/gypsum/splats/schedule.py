@@ -52,6 +52,11 @@ class Moment:
     along: bool
     """Whether they have to lie along what their depths show."""
 
+    @property
+    def columns(self) -> int:
+        """Numbers of a Gaussian that are trained, from the first on."""
+        return 11 + 3 * (self.degree + 1) ** 2
+
 
 def at(done: float, extent: float, degree: int = 3) -> Moment:
     """What holds when ``done`` of the training is done, in a scene of a size."""

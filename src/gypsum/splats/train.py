@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,25 +12,10 @@ from numpy.typing import NDArray
 from gypsum.native import _splats
 from gypsum.scene import Splats
 from gypsum.splats import density, schedule
-from gypsum.splats.exposure import Exposures
+from gypsum.splats.engine import engine_for
 from gypsum.splats.photos import PhotoCache, TrainingPhoto
-from gypsum.splats.render import Canvas, pose, rasterizer
+from gypsum.splats.state import State
 
-Float32 = NDArray[np.float32]
-
-#: Weight of 1 - SSIM in the loss, the rest is L1.
-_SSIM = 0.3
-#: Weights of the mean opacity and of the mean size in the loss (Kheradmand et al. 2024): what
-#: no photo needs fades and shrinks.
-_OPACITY_WEIGHT = 0.01
-_SCALE_WEIGHT = 0.01
-#: Of a surface: weights of the mean of the Gaussians' smallest sizes (Chen et al. 2024, PGSR), and
-#: of how much depths and normals disagree (Huang et al. 2024, 2DGS).
-_FLAT_WEIGHT = 1.0
-_ALONG_WEIGHT = 0.05
-#: Until the last part of the training Gaussians end where they would cover less than this, and a
-#: pixel is finished when less shows through: what lies beyond costs a quarter of the time.
-_ROUGH_ALPHA, _ROUGH_TRANSMITTANCE = 1 / 128, 1e-3
 #: Iterations between rounds of splitting and moving.
 _ROUND = 100
 #: The most of all Gaussians that are split or moved in a round.
@@ -55,35 +40,8 @@ class TrainOptions:
     threads: int = 0
     surface: bool = False
     """Flat Gaussians that lie along surfaces, for a mesh: they look a little worse."""
-
-
-@dataclass
-class State:
-    """All that training goes on from."""
-
-    rows: Float32
-    """(N, 59)"""
-    first: Float32
-    second: Float32
-    scores: Float32
-    """(N,) error in this round."""
-    exposures: Exposures
-    rng: np.random.Generator
-    begun_with: int
-    """Gaussians before the first iteration."""
-    iteration: int = 0
-    seconds: float = 0.0
-    queue: list[int] = field(default_factory=list)
-    """Photos still to come before all are shuffled again."""
-
-    @classmethod
-    def begin(cls, splats: Splats, photos: int, seed: int) -> State:
-        """Before the first iteration."""
-        rows = splats.rows()
-        zeros = np.zeros_like(rows)
-        scores = np.zeros(len(rows), np.float32)
-        rng = np.random.default_rng(seed)
-        return cls(rows, zeros, zeros.copy(), scores, Exposures.of(photos), rng, len(rows))
+    device: str = "cpu"
+    """What computes: ``cpu``, or a device of Warp's: ``cuda``, ``cuda:1``, ``warp-cpu``."""
 
 
 class Trainer:
@@ -98,25 +56,28 @@ class Trainer:
         options: TrainOptions,
         clearings: density.Clearings | None = None,
     ) -> None:
-        self.state = state
+        self._state = state
         self.options = options
         self._photos = photos
         self._chosen = list(chosen)
         self._extent = extent
         self._clearings = clearings
-        self._rough = rasterizer(extent, options.threads, _ROUGH_ALPHA, _ROUGH_TRANSMITTANCE)
-        self._exact = rasterizer(extent, options.threads)
-        self._comparer = _splats.Comparer(_SSIM, options.threads)
-        self._by_rows = np.empty((0, _splats.ROW), np.float32)
+        self._engine = engine_for(options.device, state, extent, options.surface, options.threads)
         self._since = time.monotonic() - state.seconds
         self.loss = 0.0
 
     @property
+    def state(self) -> State:
+        """All that was trained so far."""
+        self._engine.fetch()
+        return self._state
+
+    @property
     def done(self) -> float:
         """How much of the training is done, 0 to 1."""
-        share = self.state.iteration / self.options.iterations
+        share = self._state.iteration / self.options.iterations
         if self.options.minutes is not None:
-            share = max(share, self.state.seconds / (60 * self.options.minutes))
+            share = max(share, self._state.seconds / (60 * self.options.minutes))
         return min(1.0, share)
 
     @property
@@ -133,7 +94,7 @@ class Trainer:
 
     def step(self) -> None:
         """One photo."""
-        state = self.state
+        state = self._state
         moment = schedule.at(self.done, self._extent, self.options.degree)
         if not state.queue:
             state.queue = [int(n) for n in state.rng.permutation(self._chosen)]
@@ -145,58 +106,16 @@ class Trainer:
         state.seconds = time.monotonic() - self._since
 
     def _learn(self, number: int, photo: TrainingPhoto, moment: schedule.Moment) -> None:
-        state, view = self.state, photo.view
-        canvas = Canvas.of(view.width, view.height)
+        exposures = self._state.exposures
         # Another one each time: what is there has to be opaque, and outside of a mask there has to
         # be nothing, to look right before all of them.
-        background = state.rng.uniform(0, 1, 3).astype(np.float32)
-        rasterizer = self._rough if moment.moving else self._exact
-        rasterizer.draw(
-            state.rows, moment.degree, np.ascontiguousarray(view.K, np.float64), pose(view),
-            background, canvas.color, canvas.transmittance,
-        )  # fmt: skip
-        derivative, error = np.empty_like(canvas.color), np.empty_like(canvas.transmittance)
-        by_exposure = np.empty((3, 4))
-        l1, ssim = self._comparer.compare(
-            canvas.color, photo.pixels, photo.mask, background, state.exposures.maps[number],
-            derivative, error, by_exposure,
-        )  # fmt: skip
-        self.loss = (1 - _SSIM) * l1 + _SSIM * (1 - ssim)
-        if self._by_rows.shape != state.rows.shape:
-            self._by_rows = np.zeros_like(state.rows)
-        # Of what is not seen it holds anything: those rows are not followed.
-        by_rows = self._by_rows
-        seen = np.empty(len(state.rows), np.uint8)
-        # Errors count by the share of the picture, whatever its size.
-        error *= np.float32(1 / error.size)
-        rasterizer.pull(state.rows, canvas.color, derivative, error, by_rows, state.scores, seen)
-        self._regularise(by_rows, moment)
-        if self.options.surface and moment.along:
-            planes = Canvas.of(view.width, view.height)
-            rasterizer.draw_planes(state.rows, planes.color, planes.transmittance)
-            rasterizer.pull_planes(
-                state.rows, planes.color, planes.transmittance, _ALONG_WEIGHT, by_rows
-            )
-        columns = 11 + 3 * (moment.degree + 1) ** 2
-        _splats.adam(
-            state.rows, state.first, state.second, by_rows, seen, moment.rates, columns,
-            state.iteration + 1, threads=self.options.threads,
-        )  # fmt: skip
+        background = self._state.rng.uniform(0, 1, 3).astype(np.float32)
+        learned = self._engine.step(photo, exposures.maps[number], background, moment)
+        self.loss = learned.loss
         if self.done >= _EXPOSURES_FROM:
-            state.exposures.step(number, by_exposure, moment.exposure_rate)
-            if not state.queue:
-                state.exposures.center()
-
-    def _regularise(self, derivatives: Float32, moment: schedule.Moment) -> None:
-        """Add the derivatives of the weights of opacity and size, and of thickness."""
-        rows, count = self.state.rows, len(self.state.rows)
-        opacity = 1 / (1 + np.exp(-rows[:, 10]))
-        derivatives[:, 10] += _OPACITY_WEIGHT / count * opacity * (1 - opacity)
-        sizes = np.exp(rows[:, 3:6]) / self._extent
-        derivatives[:, 3:6] += _SCALE_WEIGHT / (3 * count) * sizes
-        if self.options.surface and moment.flat:
-            each, thinnest = np.arange(count), np.argmin(sizes, axis=1)
-            derivatives[each, 3 + thinnest] += _FLAT_WEIGHT / count * sizes[each, thinnest]
+            exposures.step(number, learned.by_exposure, moment.exposure_rate)
+            if not self._state.queue:
+                exposures.center()
 
     def _renew(self, moment: schedule.Moment) -> None:
         """Move what does no work to where the error is, and add to it."""
@@ -218,6 +137,7 @@ class Trainer:
             moments[parents] = 0
             moments[places] = 0
         state.scores[:] = 0
+        self._engine.store()
 
     def find_dead(self) -> NDArray[np.int64]:
         """Indices of what does no work, or is where nothing can be."""
@@ -227,7 +147,7 @@ class Trainer:
         return np.union1d(dead, self._clearings.find(self.state.rows[:, :3]))
 
     def _grow(self, more: int) -> None:
-        state = self.state
+        state = self._state
         if not more:
             return
         empty = np.zeros((more, _splats.ROW), np.float32)

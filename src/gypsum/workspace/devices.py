@@ -1,6 +1,6 @@
-"""Whether depth maps can be made on a graphics card.
+"""Whether depth maps can be made, or splats be trained, on a graphics card.
 
-Told without loading pycolmap, which only stages may do: its build for CUDA must be installed, and
+Told without loading the packages that do it, which only stages may do: they must be installed, and
 NVIDIA's driver must know a card.
 """
 
@@ -12,16 +12,22 @@ import importlib.metadata
 from gypsum.errors import ResourceError
 from gypsum.options import Device
 
-#: pycolmap as it is distributed with CUDA, instead of the usual one.
-_PACKAGE = "pycolmap-cuda12"
+#: Makes depth maps: pycolmap as it is distributed with CUDA, in place of the usual one.
+DEPTH_PACKAGE = "pycolmap-cuda12"
+#: Compiles the kernels that train splats.
+SPLATS_PACKAGE = "warp-lang"
 _DRIVER = "libcuda.so.1"
 
 
-def choose_device(asked: Device) -> Device:
-    """``CPU`` or ``CUDA``: a card is used when there is one and nothing else was asked for."""
+def choose_device(asked: Device, package: str = DEPTH_PACKAGE) -> Device:
+    """``CPU`` or ``CUDA``: a card is used when there is one and nothing else was asked for.
+
+    Raises:
+        ResourceError: a card was asked for, and it or the ``package`` is missing.
+    """
     if asked is Device.CPU:
         return Device.CPU
-    missing = _missing()
+    missing = _missing(package)
     if missing is None:
         return Device.CUDA
     if asked is Device.CUDA:
@@ -29,18 +35,18 @@ def choose_device(asked: Device) -> Device:
     return Device.CPU
 
 
-def _missing() -> str | None:
-    """What keeps depth maps from a graphics card, if anything."""
-    if not _installed():
-        return f"{_PACKAGE} is not installed in place of pycolmap"
+def _missing(package: str) -> str | None:
+    """What keeps the work from a graphics card, if anything."""
+    if not _installed(package):
+        return f"{package} is not installed"
     if _cards() == 0:
         return "no NVIDIA graphics card with a driver was found"
     return None
 
 
-def _installed() -> bool:
+def _installed(package: str) -> bool:
     try:
-        importlib.metadata.version(_PACKAGE)
+        importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return False
     return True
