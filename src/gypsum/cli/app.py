@@ -11,6 +11,7 @@ from gypsum.cli.check import check
 from gypsum.cli.convert import convert
 from gypsum.cli.markers import markers
 from gypsum.cli.mesh import mesh
+from gypsum.cli.options import options
 from gypsum.cli.render import render
 from gypsum.cli.sample import sample
 from gypsum.cli.scan import scan
@@ -34,6 +35,7 @@ app.command()(view)
 app.command()(mesh)
 app.command()(render)
 app.command()(markers)
+app.command()(options)
 
 
 def _print_version(asked: bool) -> None:
