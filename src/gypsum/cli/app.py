@@ -17,6 +17,7 @@ from gypsum.cli.sample import sample
 from gypsum.cli.scan import scan
 from gypsum.cli.stages import stages
 from gypsum.cli.view import view
+from gypsum.cli.worker import worker
 
 app = typer.Typer(
     help="Turn photos into textured 3D models.",
@@ -35,6 +36,7 @@ app.command()(view)
 app.command()(mesh)
 app.command()(render)
 app.command()(markers)
+app.command()(worker)
 app.command()(options)
 
 

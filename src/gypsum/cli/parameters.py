@@ -72,7 +72,8 @@ def _parameter(name: str, info: FieldInfo) -> inspect.Parameter:
 
 
 def _help(info: FieldInfo) -> str:
-    shown = info.default is not None and info.default not in (False, ())
+    fixed = info.default_factory is None and info.default is not None
+    shown = fixed and info.default not in (False, ())
     return f"{info.description}  [default: {info.default}]" if shown else str(info.description)
 
 
