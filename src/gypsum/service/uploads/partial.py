@@ -1,0 +1,165 @@
+"""Files that are on their way in: on this machine's disk, under names of ours, written in order."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import shutil
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from uuid import UUID
+from weakref import WeakValueDictionary
+
+#: Bytes gathered before they go to the disk, in a thread.
+_BUFFER = 1 << 20
+#: Seconds without a byte after which a connection is given up.
+_SILENCE = 60.0
+#: Seconds that a new connection waits for an old one of the same upload to let go.
+_PATIENCE = 10.0
+#: Bytes of disk that stay free.
+SPARE = 1 << 30
+_DAY = 86_400.0
+
+
+class OffsetError(Exception):
+    """The bytes sent don't continue those that are there."""
+
+
+class ChecksumError(Exception):
+    """The bytes that came are not those that were sent."""
+
+
+class Uploads:
+    """The folder of uploads under way. What is on disk is what has arrived, whatever happened."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self._locks: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
+        self._writers: dict[UUID, asyncio.Timeout] = {}
+
+    def path(self, upload: UUID) -> Path:
+        """Where its bytes are."""
+        return self.folder / str(upload)
+
+    def arrived(self, upload: UUID) -> int:
+        """How many bytes of it are there."""
+        try:
+            return self.path(upload).stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def has_room(self, count: int) -> bool:
+        """Whether the disk can take so many bytes."""
+        return shutil.disk_usage(self.folder).free > count + SPARE
+
+    @asynccontextmanager
+    async def alone(self, upload: UUID) -> AsyncIterator[None]:
+        """Nobody else touches the upload meanwhile.
+
+        A connection that still writes it is cut: the client that asks again has lost it, which a
+        server may notice much later. Raises TimeoutError where the other does not let go.
+        """
+        writer = self._writers.get(upload)
+        if writer is not None:
+            writer.reschedule(0)
+        lock = self._locks.setdefault(upload, asyncio.Lock())
+        async with asyncio.timeout(_PATIENCE):
+            await lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+
+    async def append(
+        self,
+        upload: UUID,
+        offset: int,
+        most: int,
+        chunks: AsyncIterator[bytes],
+        checksum: tuple[str, bytes] | None,
+        count: Callable[[int], None],
+    ) -> int:
+        """Write what comes after ``offset``, as far as ``most`` bytes in all; the new offset.
+
+        What arrived before a connection broke stays. With a checksum, all of it stays or nothing.
+
+        Raises:
+            OffsetError: other bytes come next, or too many came.
+            ChecksumError: they were damaged on the way.
+        """
+        if offset != self.arrived(upload):
+            raise OffsetError
+        path = self.path(upload)
+        written = offset
+        hashed = hashlib.new(checksum[0]) if checksum else None
+        buffer = bytearray()
+
+        async def flush() -> None:
+            nonlocal written
+            data = bytes(buffer)
+            buffer.clear()
+            await asyncio.to_thread(_write, path, data)
+            if hashed is not None:
+                await asyncio.to_thread(hashed.update, data)
+            written += len(data)
+            count(len(data))
+
+        loop = asyncio.get_running_loop()
+        complete = False
+        try:
+            async with asyncio.timeout(_SILENCE) as patience:
+                self._writers[upload] = patience
+                async for chunk in chunks:
+                    if written + len(buffer) + len(chunk) > most:
+                        raise OffsetError
+                    buffer += chunk
+                    if len(buffer) >= _BUFFER:
+                        await flush()
+                    if not patience.expired():
+                        patience.reschedule(loop.time() + _SILENCE)
+            complete = True
+        finally:
+            self._writers.pop(upload, None)
+            if buffer and (complete or hashed is None):
+                await flush()
+            if hashed is not None and not complete:
+                await asyncio.to_thread(_truncate, path, offset)
+        if checksum is not None and hashed is not None and hashed.digest() != checksum[1]:
+            await asyncio.to_thread(_truncate, path, offset)
+            raise ChecksumError
+        return written
+
+    async def discard(self, upload: UUID) -> None:
+        """Delete its bytes."""
+        await asyncio.to_thread(self.path(upload).unlink, missing_ok=True)
+
+    def stale(self, days: float) -> list[UUID]:
+        """Uploads to which nothing was added for so long."""
+        before = time.time() - days * _DAY
+        return [
+            UUID(path.name)
+            for path in self.folder.iterdir()
+            if _is_id(path.name) and path.stat().st_mtime < before
+        ]
+
+
+def _is_id(name: str) -> bool:
+    try:
+        return str(UUID(name)) == name
+    except ValueError:
+        return False
+
+
+def _write(path: Path, data: bytes) -> None:
+    with path.open("ab", buffering=0) as file:
+        view = memoryview(data)
+        while view:
+            view = view[file.write(view) :]
+
+
+def _truncate(path: Path, size: int) -> None:
+    with path.open("ab") as file:
+        file.truncate(size)

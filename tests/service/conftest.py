@@ -1,0 +1,159 @@
+"""A service to test: one database server for all tests, a database for each module."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+import uvicorn
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from gypsum.service.api import create_app
+from gypsum.service.database import EmbeddedDatabase, migrate
+from gypsum.service.settings import ServiceSettings, service_settings
+
+#: A password that no list has.
+PASSWORD = "violet-harbour-candle-71"
+_TEMPLATE = "gypsum_template"
+
+
+@pytest.fixture(scope="session")
+def database_server() -> Iterator[str]:
+    """URL of a server: ``GYPSUM_TEST_DATABASE_URL``, else an embedded one."""
+    given = os.environ.get("GYPSUM_TEST_DATABASE_URL")
+    if given:
+        yield given
+        return
+    # A short path, as sockets need, and one that the server's own user can reach.
+    with tempfile.TemporaryDirectory(prefix="gypsum-", dir="/tmp") as folder:
+        database = EmbeddedDatabase(Path(folder) / "database")
+        yield database.start()
+        database.stop()
+
+
+@pytest.fixture(scope="session")
+def database_template(database_server: str) -> Iterator[str]:
+    """Name of a database on the server that has all tables and no rows."""
+    name = f"{_TEMPLATE}_{uuid.uuid4().hex[:8]}"
+    _execute(database_server, "create database {}", name)
+    migrate(make_conninfo(database_server, dbname=name))
+    yield name
+    _execute(database_server, "drop database {} with (force)", name)
+
+
+@contextmanager
+def fresh_database(server: str, template: str) -> Iterator[str]:
+    """A database of its own with all tables, for as long as the block lasts."""
+    name = f"gypsum_test_{uuid.uuid4().hex[:12]}"
+    _execute(server, f"create database {{}} template {template}", name)
+    try:
+        yield make_conninfo(server, dbname=name)
+    finally:
+        _execute(server, "drop database {} with (force)", name)
+
+
+def _execute(server: str, statement: str, name: str) -> None:
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(sql.SQL(statement).format(sql.Identifier(name)))
+
+
+@pytest.fixture(scope="module")
+def settings(
+    database_server: str, database_template: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServiceSettings]:
+    """Settings of a service with a database and a data folder of its own."""
+    folder = tmp_path_factory.mktemp("service")
+    with fresh_database(database_server, database_template) as url:
+        yield service_settings({"data": folder}, {}).model_copy(update={"database_url": url})
+
+
+@dataclass
+class RunningService:
+    """A service that answers requests."""
+
+    url: str
+    settings: ServiceSettings
+
+    def client(self, **options: Any) -> Client:
+        """A new browser, not signed in."""
+        return Client(base_url=self.url, timeout=30, **options)
+
+    def person(self, name: str = "Ada") -> Client:
+        """A new browser of a new person."""
+        client = self.client()
+        client.email = f"{uuid.uuid4().hex}@example.org"
+        answer = client.post(
+            "/api/v1/accounts", json={"email": client.email, "password": PASSWORD, "name": name}
+        )
+        assert answer.status_code == 201, answer.text
+        return client
+
+    def execute(self, statement: str, values: list[Any] | None = None) -> list[tuple[Any, ...]]:
+        """What the database says."""
+        assert self.settings.database_url
+        with psycopg.connect(self.settings.database_url, autocommit=True) as connection:
+            found = connection.execute(statement, values or None)  # type: ignore[call-overload]
+            return found.fetchall() if found.description else []
+
+
+class Client(httpx.Client):
+    """A browser: it tells where its requests come from."""
+
+    email = ""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.headers["Sec-Fetch-Site"] = "same-origin"
+
+
+@contextmanager
+def serving(settings: ServiceSettings) -> Iterator[RunningService]:
+    """A service on a free port, in a thread."""
+    config = uvicorn.Config(
+        create_app(settings), port=0, log_config=None, lifespan="on", timeout_graceful_shutdown=2
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, name="service", daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 30
+    while not server.started and thread.is_alive() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert server.started, "the service did not start"
+    port = server.servers[0].sockets[0].getsockname()[1]
+    try:
+        yield RunningService(f"http://127.0.0.1:{port}", settings)
+    finally:
+        server.should_exit = True
+        thread.join(15)
+        assert not thread.is_alive()
+
+
+@pytest.fixture(scope="module")
+def service(settings: ServiceSettings) -> Iterator[RunningService]:
+    """A service that answers requests; without workers."""
+    with serving(settings) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def ada(service: RunningService) -> Client:
+    """A person's browser."""
+    return service.person("Ada")
+
+
+@pytest.fixture(scope="module")
+def grace(service: RunningService) -> Client:
+    """Another person's."""
+    return service.person("Grace")
