@@ -12,6 +12,7 @@ from PIL import Image
 from gypsum.scene import Box, RgbdFrame
 from gypsum.surface.depth_fusion import (
     _between_things,
+    _cosines,
     choose_voxel,
     denoised,
     depth_noise,
@@ -75,6 +76,21 @@ def test_weights_fall_with_angle_and_distance(tmp_path: Path) -> None:
     assert weights.min() >= 0
     assert weights[150, 200] > weights[20, 20] > 0
     assert pixel_weights(frame, np.zeros_like(depth)).max() == 0
+
+
+@pytest.mark.parametrize("tilt", [0.0, 0.4, 1.1])
+def test_cosines_are_those_of_a_plane(tilt: float) -> None:
+    view = looking_at(np.array([0.3, -0.2, 2.0]), np.zeros(3), 300.0)
+    normal = np.array([np.sin(tilt), 0.0, np.cos(tilt)])
+    depth = plane_depth(view, normal, 0.0)
+    x, y = np.meshgrid(np.arange(view.width) + 0.5, np.arange(view.height) + 0.5)
+    rays = np.stack([(x - view.K[0, 2]) / 300, (y - view.K[1, 2]) / 300, np.ones_like(x)], -1)
+    rays /= np.linalg.norm(rays, axis=-1, keepdims=True)
+    expected = np.abs(rays @ (view.R @ normal))
+    inner = (depth > 0) & (expected > 0.2)
+    inner[:5] = inner[-5:] = inner[:, :5] = inner[:, -5:] = False
+    assert inner.mean() > 0.5
+    assert np.abs(_cosines(depth, view.K) - expected)[inner].max() < 0.01
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.01])

@@ -356,6 +356,7 @@ LIDAR_SCAN = Pipeline(
             "surface",
             needs=("cameras",),
             settings=("voxel", "box"),
+            version=2,
             publishes=("cloud.ply",),
             cost=10,
         ),

@@ -69,10 +69,8 @@ class FusedSurface:
 def pixel_weights(frame: RgbdFrame, depth: Float32) -> Float32:
     """(h, w) how much each depth tells, 0 where nothing."""
     known = depth > 0
-    confidence = frame.read_confidence(depth.shape)
-    weights = confidence**2 * np.clip(
-        (UNIT_DEPTH / np.where(known, depth, 1)) ** 2, FAR_WEIGHT, NEAR_WEIGHT
-    )
+    nearness = (np.float32(UNIT_DEPTH) / np.maximum(depth, np.float32(1e-3))) ** 2
+    weights = np.clip(nearness, FAR_WEIGHT, NEAR_WEIGHT) * frame.read_confidence(depth.shape) ** 2
     weights *= _cosines(depth, frame.intrinsics(depth.shape[1], depth.shape[0]))
     weights[~known | _between_things(depth)] = 0
     return weights.astype(np.float32)
@@ -84,40 +82,40 @@ def _between_things(depth: Float32) -> NDArray[np.bool_]:
     Something clearly nearer is on one side and something clearly farther on the other. Pixels of
     a thin thing have what is farther on both sides, and stay.
     """
+    height, width = depth.shape
     between = np.zeros(depth.shape, bool)
-    limit = EDGE * depth
+    limit = np.float32(EDGE) * depth
+    lower, upper = depth - limit, depth + limit
+    padded = cv2.copyMakeBorder(depth, 1, 1, 1, 1, cv2.BORDER_REPLICATE)
     for dy, dx in ((0, 1), (1, 0), (1, 1), (1, -1)):
         one, other = (
-            cv2.warpAffine(
-                depth,
-                np.array([[1, 0, side * dx], [0, 1, side * dy]], np.float32),
-                depth.shape[::-1],
-                flags=cv2.INTER_NEAREST,
-                borderMode=cv2.BORDER_REPLICATE,
-            )
+            padded[1 + side * dy : 1 + side * dy + height, 1 + side * dx : 1 + side * dx + width]
             for side in (1, -1)
         )
-        both = (one > 0) & (other > 0)
-        near, far = np.minimum(one, other), np.maximum(one, other)
-        between |= both & (depth - near > limit) & (far - depth > limit)
+        near, far = cv2.min(one, other), cv2.max(one, other)
+        between |= (near > 0) & (near < lower) & (far > upper)
     return between & (depth > 0)
 
 
 def _cosines(depth: Float32, K: Float64) -> Float32:
-    """(h, w) cosines between lines of sight and the surface's normals; 0 where too flat."""
+    """(h, w) cosines between lines of sight and the surface's normals; 0 where too flat.
+
+    With the depth z and the ray r = ((u - cx) / fx, (v - cy) / fy, 1), the surface's normal is
+    n = (fx z_u, fy z_v, -(z + (u - cx) z_u + (v - cy) z_v)), and n r = -z.
+    """
     height, width = depth.shape
-    x = ((np.arange(width) + 0.5 - K[0, 2]) / K[0, 0]).astype(np.float32)
-    y = ((np.arange(height) + 0.5 - K[1, 2]) / K[1, 1]).astype(np.float32)
+    x = (np.arange(width) + 0.5 - K[0, 2]).astype(np.float32)
+    y = (np.arange(height) + 0.5 - K[1, 2]).astype(np.float32)[:, None]
     # Noise would tilt normals of single pixels.
-    smooth = cv2.blur(depth, (5, 5)) / np.maximum(
-        cv2.blur((depth > 0).astype(np.float32), (5, 5)), 0.04
-    )
-    points = np.stack([smooth * x, smooth * y[:, None], smooth], axis=-1)
-    across = cv2.Sobel(points, cv2.CV_32F, 1, 0)
-    down = cv2.Sobel(points, cv2.CV_32F, 0, 1)
-    normals = np.cross(across, down)
-    lengths = np.linalg.norm(normals, axis=-1) * np.linalg.norm(points, axis=-1)
-    cosines = np.abs((normals * points).sum(axis=-1)) / np.maximum(lengths, 1e-12)
+    known = cv2.blur((depth > 0).astype(np.float32), (5, 5))
+    smooth = cv2.blur(depth, (5, 5)) / np.maximum(known, np.float32(0.04))
+    across = cv2.Sobel(smooth, cv2.CV_32F, 1, 0, scale=1 / 8)
+    down = cv2.Sobel(smooth, cv2.CV_32F, 0, 1, scale=1 / 8)
+    along = smooth + x * across + y * down
+    fx, fy = np.float32(K[0, 0]), np.float32(K[1, 1])
+    normals = (fx * across) ** 2 + (fy * down) ** 2 + along**2
+    rays = (x / fx) ** 2 + (y / fy) ** 2 + np.float32(1)
+    cosines = smooth / np.sqrt(np.maximum(normals * rays, np.float32(1e-20)))
     return np.where(cosines > FLATTEST, cosines, 0).astype(np.float32)
 
 
