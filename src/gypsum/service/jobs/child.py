@@ -23,7 +23,7 @@ from typing import Any
 from gypsum.capture.confine import confine
 from gypsum.errors import ResourceError
 from gypsum.service.jobs import outcome
-from gypsum.service.jobs.sandbox import limit
+from gypsum.service.jobs.sandbox import TEMPORARY, limit
 from gypsum.workspace.events import Event, StageFinished
 from gypsum.workspace.failures import BrokenStageError, explain, out_of_memory
 
@@ -39,7 +39,7 @@ def main() -> None:
     send = _sender()
     folder = Path(request["folder"])
     limit(request["memory"])
-    confine(folder, Path("/dev"))
+    confine(folder, Path("/dev"), TEMPORARY)
     try:
         _scan(request, send)
     except BaseException as error:

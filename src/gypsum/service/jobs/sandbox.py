@@ -16,6 +16,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -30,6 +31,8 @@ MARK = "GYPSUM_SCRATCH"
 
 #: What scans are told of our environment; passwords of database and storage are not among it.
 _KNOWN = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "OMP_WAIT_POLICY", "SSL_CERT_FILE")
+#: Where libraries make files without a name, whatever TMPDIR says.
+TEMPORARY = Path("/tmp")
 _CARDS = ("nvidia*", "dri", "kfd")
 
 _FILES = 4096
@@ -73,12 +76,14 @@ def bubblewrap_works() -> bool:
     if sys.platform != "linux" or shutil.which(_BWRAP) is None:
         return False
     try:
-        subprocess.run(
-            [*_bubblewrap(Path("/tmp"), ()), sys.executable, "-c", "pass"],
-            check=True,
-            capture_output=True,
-            timeout=_PATIENCE,
-        )
+        with tempfile.TemporaryDirectory(prefix="gypsum-sandbox-") as folder:
+            (Path(folder) / "tmp").mkdir()
+            subprocess.run(
+                [*_bubblewrap(Path(folder), ()), sys.executable, "-c", "pass"],
+                check=True,
+                capture_output=True,
+                timeout=_PATIENCE,
+            )
     except (OSError, subprocess.SubprocessError) as error:
         log.warning("bubblewrap does not work here (%s): scans run without it", error)
         return False
@@ -96,8 +101,16 @@ def _bubblewrap(folder: Path, hidden: Sequence[Path]) -> list[str]:
     return [
         _BWRAP, "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL",
         "--ro-bind", "/", "/", "--dev", "/dev", *cards, "--proc", "/proc", *masked,
+        "--bind", str(folder / "tmp"), str(TEMPORARY), *_programs_in(TEMPORARY),
         "--bind", str(folder), str(folder), "--chdir", str(folder),
     ]  # fmt: skip
+
+
+def _programs_in(folder: Path) -> list[str]:
+    """What has to be seen again of a folder that another took the place of: our own code."""
+    ours = {Path(path).absolute() for path in (sys.prefix, sys.base_prefix, *sys.path) if path}
+    found = sorted(path for path in ours if path.is_relative_to(folder) and path.exists())
+    return [part for path in found for part in ("--ro-bind", str(path), str(path))]
 
 
 def limit(memory: int | None) -> None:
