@@ -1,0 +1,162 @@
+/** A scene with one model in it, seen by turning around it. Y is up. */
+import {
+  AmbientLight, Box3, Box3Helper, Color, DirectionalLight, HemisphereLight,
+  PerspectiveCamera, Scene, Spherical, Vector3, WebGLRenderer,
+} from "three";
+import { OrbitControls } from "three/addons/controls/OrbitControls.js";
+import type { Bounds, Triple } from "./bounds.ts";
+import type { Loaded } from "./load.ts";
+import { Look, type Shading } from "./look.ts";
+import { Ruler } from "./ruler.ts";
+
+const FIELD_OF_VIEW = 40;
+/** From where a model is seen first: a little from above, a little from the side. */
+const FIRST_SIGHT = new Vector3(0.5, 0.36, 0.8).normalize();
+/** Radians of a turn by a key. */
+const TURN = Math.PI / 18;
+const ZOOM = 1.15;
+
+export class Stage {
+  private readonly renderer: WebGLRenderer;
+  private readonly scene = new Scene();
+  private readonly camera = new PerspectiveCamera(FIELD_OF_VIEW, 1, 0.01, 1000);
+  private readonly controls: OrbitControls;
+  private readonly watcher: ResizeObserver;
+  private readonly frame = new Box3();
+  private readonly frameLines = new Box3Helper(this.frame, new Color(0xd9622b));
+  private readonly center = new Vector3();
+  private radius = 1;
+  private model: Loaded | null = null;
+  private look: Look | null = null;
+  private stale = true;
+  readonly ruler: Ruler;
+
+  constructor(
+    private readonly canvas: HTMLCanvasElement,
+    label: HTMLElement,
+  ) {
+    this.renderer = new WebGLRenderer({ canvas, antialias: true, alpha: true, preserveDrawingBuffer: true });
+    this.renderer.setPixelRatio(Math.min(devicePixelRatio, 2));
+    this.controls = new OrbitControls(this.camera, canvas);
+    this.controls.enableDamping = !matchMedia("(prefers-reduced-motion: reduce)").matches;
+    this.controls.dampingFactor = 0.1;
+    this.controls.addEventListener("change", this.redraw);
+    const lamp = new DirectionalLight(0xffffff, 1.1);
+    lamp.position.set(0.6, 0.9, 1);
+    this.camera.add(lamp);
+    this.frameLines.visible = false;
+    this.scene.add(new HemisphereLight(0xffffff, 0xb0a89c, 1.5), new AmbientLight(0xffffff, 0.8), this.camera, this.frameLines);
+    this.ruler = new Ruler(this.scene, this.camera, canvas, label, this.redraw);
+    this.watcher = new ResizeObserver(() => this.resize());
+    this.watcher.observe(canvas);
+    this.resize();
+    this.renderer.setAnimationLoop(() => this.draw());
+  }
+
+  readonly redraw = (): void => {
+    this.stale = true;
+  };
+
+  async show(loaded: Loaded): Promise<void> {
+    this.clear();
+    this.model = loaded;
+    if (loaded.kind === "splats") await loaded.prepare(this.scene, this.renderer);
+    this.scene.add(loaded.object);
+    this.center.fromArray(loaded.center);
+    this.radius = loaded.radius;
+    this.camera.near = this.radius / 200;
+    this.camera.far = this.radius * 100;
+    this.controls.minDistance = this.radius / 50;
+    this.controls.maxDistance = this.radius * 20;
+    this.look = loaded.kind === "mesh" ? new Look(loaded.object) : null;
+    this.ruler.target(loaded.object, loaded.kind, this.radius, this.center);
+    this.fit();
+  }
+
+  /** Of the model, nearly all of it. */
+  get bounds(): Bounds {
+    const box = this.model?.bounds ?? new Box3(new Vector3(-1, -1, -1), new Vector3(1, 1, 1));
+    return { low: box.min.toArray() as Triple, high: box.max.toArray() as Triple };
+  }
+
+  shade(shading: Shading): void {
+    this.look?.shade(shading);
+    this.redraw();
+  }
+
+  box(bounds: Bounds | null): void {
+    this.frameLines.visible = bounds !== null;
+    if (bounds) this.frame.set(new Vector3(...bounds.low), new Vector3(...bounds.high));
+    this.redraw();
+  }
+
+  fit(): void {
+    const wide = Math.min(1, this.camera.aspect);
+    const away = this.radius / Math.sin((FIELD_OF_VIEW / 2) * Math.PI / 180) / wide;
+    this.camera.position.copy(this.center).addScaledVector(FIRST_SIGHT, away);
+    this.controls.target.copy(this.center);
+    this.camera.updateProjectionMatrix();
+    this.controls.update();
+    this.redraw();
+  }
+
+  /** By the keyboard; whether the key means anything. */
+  key(name: string): boolean {
+    const steps: Record<string, [across: number, up: number, nearer: number]> = {
+      ArrowLeft: [-TURN, 0, 1], ArrowRight: [TURN, 0, 1], ArrowUp: [0, -TURN, 1], ArrowDown: [0, TURN, 1],
+      "+": [0, 0, 1 / ZOOM], "=": [0, 0, 1 / ZOOM], "-": [0, 0, ZOOM],
+    };
+    const step = steps[name];
+    if (!step) return false;
+    const way = new Spherical().setFromVector3(this.camera.position.clone().sub(this.controls.target));
+    way.theta += step[0];
+    way.phi += step[1];
+    way.radius *= step[2];
+    way.makeSafe();
+    this.camera.position.copy(this.controls.target).add(new Vector3().setFromSpherical(way));
+    this.controls.update();
+    return true;
+  }
+
+  picture(): Promise<Blob | null> {
+    this.renderer.render(this.scene, this.camera);
+    return new Promise((resolve) => this.canvas.toBlob(resolve, "image/png"));
+  }
+
+  close(): void {
+    this.renderer.setAnimationLoop(null);
+    this.watcher.disconnect();
+    this.clear();
+    this.ruler.close();
+    this.controls.dispose();
+    this.renderer.dispose();
+  }
+
+  private clear(): void {
+    this.ruler.off();
+    this.look?.dispose();
+    if (!this.model) return;
+    this.scene.remove(this.model.object);
+    this.model.dispose();
+    this.model = null;
+  }
+
+  private resize(): void {
+    const { clientWidth: width, clientHeight: height } = this.canvas;
+    if (width === 0 || height === 0) return;
+    this.renderer.setSize(width, height, false);
+    this.camera.aspect = width / height;
+    this.camera.updateProjectionMatrix();
+    this.redraw();
+  }
+
+  private draw(): void {
+    this.controls.update();
+    // Splats are sorted in the background, and come out anew when that is done.
+    if (!this.stale && this.model?.kind !== "splats") return;
+    this.stale = false;
+    this.ruler.follow();
+    this.renderer.render(this.scene, this.camera);
+  }
+}
+
