@@ -15,6 +15,7 @@ from gypsum.cli.options import options
 from gypsum.cli.render import render
 from gypsum.cli.sample import sample
 from gypsum.cli.scan import scan
+from gypsum.cli.serve import serve
 from gypsum.cli.stages import stages
 from gypsum.cli.view import view
 from gypsum.cli.worker import worker
@@ -36,6 +37,7 @@ app.command()(view)
 app.command()(mesh)
 app.command()(render)
 app.command()(markers)
+app.command()(serve)
 app.command()(worker)
 app.command()(options)
 

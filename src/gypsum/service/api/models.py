@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, StringConstraints
@@ -33,14 +33,9 @@ def storable(text: str) -> str:
     return text
 
 
-def Line(most: int, least: int = 1) -> Any:
-    """A line of text, without spaces around it."""
-    size = StringConstraints(strip_whitespace=True, min_length=least, max_length=most)
-    return Annotated[str, size, AfterValidator(_visible)]
-
-
-Title = Line(200)
-Name = Line(100)
+_LINE = StringConstraints(strip_whitespace=True, min_length=1)
+Title = Annotated[str, _LINE, Field(max_length=200), AfterValidator(_visible)]
+Name = Annotated[str, _LINE, Field(max_length=100), AfterValidator(_visible)]
 Email = Annotated[
     str,
     StringConstraints(strip_whitespace=True, max_length=254, to_lower=True),

@@ -16,7 +16,8 @@ from pydantic import BaseModel, Field, JsonValue
 from pydantic.fields import FieldInfo
 
 from gypsum.errors import InputError
-from gypsum.formats import FORMATS, SPLAT_FORMATS
+from gypsum.formats import FORMATS, SPLAT_FORMATS, Format
+from gypsum.formats.splats.files import SplatFormat
 from gypsum.options import Mode, ScanOptions, extra, limits, scan_options
 from gypsum.pipelines.scan import locate
 from gypsum.service.api.problems import Problem
@@ -129,7 +130,7 @@ def described(settings: ServiceSettings) -> OptionsOut:
         modes=[_mode(mode) for mode in Mode],
         formats=_formats(),
         limits=LimitsOut(**{name: getattr(settings, name) for name in LimitsOut.model_fields}),
-        features=FeaturesOut(sign_up=settings.sign_up, mail=bool(settings.smtp_url)),
+        features=FeaturesOut(sign_up=not settings.closed, mail=bool(settings.smtp_url)),
     )
 
 
@@ -261,8 +262,8 @@ def _formats_of(mode: Mode) -> list[str]:
 
 
 def _formats() -> list[FormatOut]:
-    known = [*FORMATS.items(), *((n, f) for n, f in SPLAT_FORMATS.items() if n not in FORMATS)]
+    known: dict[str, Format | SplatFormat] = {**SPLAT_FORMATS, **FORMATS}
     return [
         FormatOut(name=name, title=f.name, extension=f.suffix, description=f.description)
-        for name, f in known
+        for name, f in known.items()
     ]

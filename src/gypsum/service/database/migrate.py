@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from importlib import resources
 from pathlib import Path
-from typing import Any, LiteralString, cast
+from typing import Any
 
 import psycopg
 
@@ -70,7 +70,7 @@ def _known(connection: psycopg.Connection[Any], source: str, name: str) -> bool:
 def _apply(connection: psycopg.Connection[Any], source: str, name: str, script: str) -> None:
     with connection.transaction():
         # Without parameters a script may hold several statements, and its % are its own.
-        connection.execute(cast(LiteralString, script))
+        connection.execute(script.encode())
         _record(connection, source, name)
 
 

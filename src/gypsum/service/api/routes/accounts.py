@@ -340,7 +340,7 @@ async def _check_password(
 
 
 async def _check_open(connection: Connection, service: Service) -> None:
-    if service.settings.sign_up:
+    if not service.settings.closed:
         return
     await connection.execute("select pg_advisory_xact_lock(%s)", [_FIRST_ACCOUNT])
     found = await connection.execute("select 1 from users limit 1")

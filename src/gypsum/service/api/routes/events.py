@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Request
@@ -24,7 +24,7 @@ _HEARTBEAT = 15.0
 #: Events read at once.
 _MOST = 500
 
-_STREAM = {
+_STREAM: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Events as docs/api.md lists them.",
         "content": {"text/event-stream": {"schema": {"type": "string"}}},
