@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Packs the add-on as Blender installs it: ``build.py OUT.zip``. Equal sources, equal bytes."""
+"""Packs the add-on as Blender installs it: ``build.py OUT.zip``. Equal sources, equal bytes.
+
+All is in one folder, as Blender before 4.2 wants it: there the add-on says that it is too old.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ def pack(out: Path) -> None:
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted(ADDON.rglob("*")):
             if path.is_file() and path.suffix != ".pyc":
-                entry = zipfile.ZipInfo(path.relative_to(ADDON).as_posix())
+                entry = zipfile.ZipInfo(f"gypsum/{path.relative_to(ADDON).as_posix()}")
                 entry.compress_type = zipfile.ZIP_DEFLATED
                 archive.writestr(entry, path.read_bytes())
 

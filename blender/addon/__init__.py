@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Gypsum in Blender: 3D Gaussian splats, imported, shown, edited and exported."""
+"""Gypsum in Blender: scans and 3D Gaussian splats."""
 
-from . import editing, panel, transfer
+import bpy
 
-_PARTS = (transfer, editing, panel)
+bl_info = {
+    "name": "Gypsum",
+    "description": "Scans and 3D Gaussian splats",
+    "blender": (4, 2, 0),
+    "version": (0, 1, 0),
+    "category": "Import-Export",
+}
+"""For Blender before 4.2, which knows no manifests and has to be told why nothing works."""
 
+if bpy.app.version >= bl_info["blender"]:
+    from .registration import register, unregister
+else:
+    from .refusal import register, unregister
 
-def register() -> None:
-    """Called by Blender when the extension is enabled."""
-    for part in _PARTS:
-        part.register()
-
-
-def unregister() -> None:
-    """Called by Blender when the extension is disabled."""
-    for part in reversed(_PARTS):
-        part.unregister()
+__all__ = ["register", "unregister"]

@@ -215,15 +215,4 @@ CLASSES = (
     GYPSUM_OT_apply_transform,
     GYPSUM_OT_merge,
 )
-
-
-def register() -> None:
-    """All operators."""
-    for kind in CLASSES:
-        bpy.utils.register_class(kind)
-
-
-def unregister() -> None:
-    """The reverse."""
-    for kind in reversed(CLASSES):
-        bpy.utils.unregister_class(kind)
+MENUS = ()

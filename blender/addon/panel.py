@@ -3,17 +3,77 @@
 
 import bpy
 
-from . import display, objects
+from . import display, objects, preferences, scans
+from .catalog import GYPSUM_PG_option
 
 
-class GYPSUM_PT_splats(bpy.types.Panel):
+class _Panel:
+    bl_category = "Gypsum"
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+
+
+class GYPSUM_PT_run(_Panel, bpy.types.Panel):
+    """Photos into a model"""
+
+    bl_idname = "GYPSUM_PT_run"
+    bl_label = "Scan"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout, run = self.layout, context.scene.gypsum
+        shown = context.window_manager.gypsum
+        if shown.running:
+            text = f"{shown.doing} ({shown.left} left)" if shown.left else shown.doing
+            layout.progress(factor=shown.share, text=text)
+            layout.operator("gypsum.cancel", icon="CANCEL")
+            return
+        for line in shown.warnings.splitlines()[-3:]:
+            layout.label(text=line, icon="ERROR")
+        layout.operator("gypsum.choose_input", icon="FILE_IMAGE")
+        if run.inputs:
+            more = f" and {len(run.inputs) - 1} more" if len(run.inputs) > 1 else ""
+            layout.label(text=bpy.path.basename(run.inputs[0].name) + more)
+        layout.prop(preferences.preferences(context), "where", text="")
+        layout.prop(run, "output")
+        if not run.catalog:
+            layout.operator("gypsum.load_options", icon="FILE_REFRESH")
+        else:
+            row = layout.row(align=True)
+            row.prop(run, "mode")
+            row.operator("gypsum.load_options", text="", icon="FILE_REFRESH")
+        for option in run.options:
+            if option.given or run.advanced or not option.advanced:
+                _draw_option(layout, option)
+        layout.prop(run, "advanced")
+        layout.operator("gypsum.scan", icon="PLAY")
+
+
+class GYPSUM_PT_scan(_Panel, bpy.types.Panel):
+    """What can be done with an imported scan"""
+
+    bl_idname = "GYPSUM_PT_scan"
+    bl_label = "Imported Scan"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout = self.layout
+        layout.operator("import_scene.gypsum_scan", icon="IMPORT")
+        if scans.scan_of(context.active_object) is None:
+            return
+        layout.operator("gypsum.look_through", icon="CAMERA_DATA")
+        column = layout.column(align=True)
+        column.operator_menu_enum("gypsum.set_up", "axis")
+        column.operator_menu_enum("gypsum.set_ground", "by")
+        column.operator_menu_enum("gypsum.align", "axis")
+        column.operator("gypsum.set_scale")
+        column.operator("gypsum.add_crop_box")
+        layout.operator("gypsum.send_back", icon="LOOP_BACK")
+
+
+class GYPSUM_PT_splats(_Panel, bpy.types.Panel):
     """What can be done with the active object's splats"""
 
     bl_idname = "GYPSUM_PT_splats"
     bl_label = "Splats"
-    bl_category = "Gypsum"
-    bl_space_type = "VIEW_3D"
-    bl_region_type = "UI"
 
     def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
@@ -37,11 +97,14 @@ class GYPSUM_PT_splats(bpy.types.Panel):
         column.operator("gypsum.merge")
 
 
-def register() -> None:
-    """The panel."""
-    bpy.utils.register_class(GYPSUM_PT_splats)
+def _draw_option(layout: bpy.types.UILayout, option: GYPSUM_PG_option) -> None:
+    """A tick for giving it, and its value."""
+    row = layout.row(align=True)
+    row.prop(option, "given", text="")
+    value = row.row()
+    value.enabled = option.given
+    value.prop(option, option.field, text=option.title)
 
 
-def unregister() -> None:
-    """The reverse."""
-    bpy.utils.unregister_class(GYPSUM_PT_splats)
+CLASSES = (GYPSUM_PT_run, GYPSUM_PT_scan, GYPSUM_PT_splats)
+MENUS = ()

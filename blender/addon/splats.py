@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .colmap import quaternion_of
+
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 
@@ -84,7 +86,7 @@ class Splats:
         return Splats(
             means,
             (self.log_scales + np.float32(math.log(scale))) if scaled else self.log_scales,
-            _product(_quaternion(turn), self.quaternions) if turned else self.quaternions,
+            _product(quaternion_of(turn), self.quaternions) if turned else self.quaternions,
             self.opacities,
             turned_harmonics(self.harmonics, turn) if turned else self.harmonics,
         )
@@ -189,20 +191,6 @@ def turned_harmonics(harmonics: Float32, turn: Float64) -> Float32:
         mix = np.linalg.lstsq(after[:, of], before[:, of], rcond=None)[0].astype(np.float32)
         result[:, of] = mix @ harmonics[:, of]
     return result
-
-
-def _quaternion(turn: Float64) -> Float64:
-    """(w, x, y, z) of a rotation: the eigenvector of its largest eigenvalue (Bar-Itzhack 2000)."""
-    (a, b, c), (d, e, f), (g, h, i) = turn
-    symmetric = np.array(
-        [
-            [a + e + i, h - f, c - g, d - b],
-            [h - f, a - e - i, b + d, c + g],
-            [c - g, b + d, e - a - i, f + h],
-            [d - b, c + g, f + h, i - a - e],
-        ]
-    )
-    return np.asarray(np.linalg.eigh(symmetric)[1][:, -1], np.float64)
 
 
 def _product(first: Float64, others: Float32) -> Float32:

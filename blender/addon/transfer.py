@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Files into the scene and out of it: operators, menus, drag and drop."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import bpy
@@ -109,24 +108,8 @@ def _export_entry(self: bpy.types.Menu, _: bpy.types.Context) -> None:
     self.layout.operator(name, text="Gaussian Splats (.ply, .spz)")
 
 
-_CLASSES = (GYPSUM_OT_import_splats, GYPSUM_OT_export_splats, GYPSUM_FH_splats)
-_MENUS: tuple[tuple[str, Callable[[bpy.types.Menu, bpy.types.Context], None]], ...] = (
+CLASSES = (GYPSUM_OT_import_splats, GYPSUM_OT_export_splats, GYPSUM_FH_splats)
+MENUS = (
     ("TOPBAR_MT_file_import", _import_entry),
     ("TOPBAR_MT_file_export", _export_entry),
 )
-
-
-def register() -> None:
-    """Operators, drag and drop, menu entries."""
-    for kind in _CLASSES:
-        bpy.utils.register_class(kind)
-    for menu, entry in _MENUS:
-        getattr(bpy.types, menu).append(entry)
-
-
-def unregister() -> None:
-    """The reverse."""
-    for menu, entry in _MENUS:
-        getattr(bpy.types, menu).remove(entry)
-    for kind in reversed(_CLASSES):
-        bpy.utils.unregister_class(kind)

@@ -13,10 +13,10 @@ bpy = pytest.importorskip("bpy", reason="Blender's module bpy is not installed")
 
 import numpy as np  # noqa: E402
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parent)]
 
-import addon  # noqa: E402
 from addon.splats import TERMS, Splats  # noqa: E402
+from support import GYPSUM_PYTHON  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -24,9 +24,27 @@ def blender() -> Iterator[None]:
     """An empty scene with the add-on enabled."""
     bpy.ops.wm.read_factory_settings(use_empty=True)
     bpy.ops.preferences.addon_enable(module="cycles")
-    addon.register()
+    bpy.ops.preferences.addon_enable(module="addon")
     yield
-    addon.unregister()
+    bpy.ops.preferences.addon_disable(module="addon")
+
+
+@pytest.fixture
+def preferences() -> bpy.types.AddonPreferences:
+    """The add-on's."""
+    return bpy.context.preferences.addons["addon"].preferences
+
+
+@pytest.fixture
+def gypsum(tmp_path: Path, preferences) -> Path:
+    """The real program, known to the add-on."""
+    if not GYPSUM_PYTHON:
+        pytest.skip("GYPSUM_PYTHON names no Python in which Gypsum is installed")
+    path = tmp_path / "gypsum"
+    path.write_text(f'#!/bin/sh\nexec "{GYPSUM_PYTHON}" -m gypsum "$@"\n')
+    path.chmod(0o755)
+    preferences.program = str(path)
+    return path
 
 
 def random_splats(count: int, degree: int = 3, seed: int = 0) -> Splats:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from pathlib import Path
 
@@ -13,8 +12,8 @@ import numpy as np
 import pytest
 from addon import display, files, objects
 from mathutils import Vector
+from support import GYPSUM_PYTHON
 
-GYPSUM_PYTHON = os.environ.get("GYPSUM_PYTHON", "")
 WIDTH, HEIGHT, ANGLE = 120, 90, 0.7
 
 
