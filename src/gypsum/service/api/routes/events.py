@@ -110,7 +110,7 @@ async def _after(service: Service, scan: UUID, last: int) -> list[Row]:
 
 def _worth_sending(rows: list[Row]) -> list[Row]:
     """Of several reports of progress in a row, the last one."""
-    following = [*rows[1:], None]
+    following = [*rows[1:], None][: len(rows)]
     return [
         row
         for row, after in zip(rows, following, strict=True)
