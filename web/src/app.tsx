@@ -3,11 +3,14 @@ import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
 import { Account } from "./account/Account.tsx";
 import { Embed } from "./pages/Embed.tsx";
+import { Forgotten } from "./pages/Forgotten.tsx";
 import { Gallery } from "./pages/Gallery.tsx";
 import { Library } from "./pages/Library.tsx";
 import { Lost } from "./pages/Lost.tsx";
+import { Reset } from "./pages/Reset.tsx";
 import { SharedScan } from "./pages/SharedScan.tsx";
 import { SignIn } from "./pages/SignIn.tsx";
+import { Verify } from "./pages/Verify.tsx";
 import { Welcome } from "./pages/Welcome.tsx";
 import { Announcer } from "./parts/Announcer.tsx";
 import { Button } from "./parts/Button.tsx";
@@ -22,6 +25,7 @@ import { useStore } from "./state/store.ts";
 
 const TITLES: Record<string, string> = {
   new: "New scan", gallery: "Gallery", account: "Account", "sign-in": "Sign in", "sign-up": "Sign up",
+  forgotten: "New password", reset: "New password", verify: "E-mail address",
 };
 
 export function App(): JSX.Element {
@@ -48,6 +52,9 @@ function Page({ route }: { route: Route }): JSX.Element {
     case "gallery": return <Gallery />;
     case "shared": return <SharedScan token={route.parts["token"] ?? ""} />;
     case "lost": return <Lost />;
+    case "forgotten": return <Forgotten />;
+    case "reset": return <Reset token={route.parts["token"] ?? ""} />;
+    case "verify": return <Verify token={route.parts["token"] ?? ""} />;
   }
   if (problem) {
     const again = <Button icon="refresh" onClick={() => void restore()}>Try again</Button>;

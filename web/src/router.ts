@@ -17,6 +17,9 @@ const PATTERNS: [pattern: string, name: string][] = [
   ["/account", "account"],
   ["/sign-in", "sign-in"],
   ["/sign-up", "sign-up"],
+  ["/forgotten", "forgotten"],
+  ["/reset/:token", "reset"],
+  ["/verify/:token", "verify"],
 ];
 
 export function match(path: string): Route {

@@ -1,14 +1,15 @@
 /** The person: name, password, sessions, keys, webhooks, and the way out. */
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import { deleteMe, rename } from "../api/account.ts";
+import { deleteMe, rename, sendVerification } from "../api/account.ts";
+import { readChoices } from "../api/scans.ts";
 import { Button } from "../parts/Button.tsx";
 import { Confirm } from "../parts/Confirm.tsx";
 import { Field } from "../parts/Field.tsx";
 import { Wrong } from "../parts/Notice.tsx";
 import { go } from "../router.ts";
 import { announce } from "../state/announce.ts";
-import { useDoing } from "../state/asking.ts";
+import { useAsked, useDoing } from "../state/asking.ts";
 import { leave, session } from "../state/session.ts";
 import type { User } from "../api/types.ts";
 import { Keys } from "./Keys.tsx";
@@ -18,10 +19,11 @@ import { Webhooks } from "./Webhooks.tsx";
 
 export function Account({ me }: { me: User }): JSX.Element {
   const doing = useDoing();
+  const mail = useAsked(readChoices, "choices").value?.features.mail ?? false;
   return (
     <main id="main" class="flow account">
       <div class="heading">
-        <div><h1>Account</h1><p class="lead">{me.email}</p></div>
+        <div><h1>Account</h1><p class="lead">{me.email}{!me.verified && mail && <Unverified />}</p></div>
         <Button busy={doing.busy} onClick={() => void doing.run(async () => { await leave(); go("/"); })}>Sign out</Button>
       </div>
       <Wrong error={doing.problem} />
@@ -32,6 +34,22 @@ export function Account({ me }: { me: User }): JSX.Element {
       <Webhooks />
       <Goodbye />
     </main>
+  );
+}
+
+/** The address is not confirmed yet. */
+function Unverified(): JSX.Element {
+  const doing = useDoing();
+  const send = (): void => void doing.run(async () => {
+    await sendVerification();
+    announce("A letter is on its way.");
+  });
+  return (
+    <>
+      <span class="badge plain">not confirmed</span>
+      <Button kind="quiet" busy={doing.busy} onClick={send}>Send the letter again</Button>
+      <Wrong error={doing.problem} />
+    </>
   );
 }
 

@@ -5,6 +5,7 @@ import { Failure } from "../api/client.ts";
 import { Button } from "../parts/Button.tsx";
 import { Field } from "../parts/Field.tsx";
 import { Wrong } from "../parts/Notice.tsx";
+import { PASSWORD_HELP, SHORTEST_PASSWORD } from "../parts/passwords.ts";
 import { announce } from "../state/announce.ts";
 import { useDoing } from "../state/asking.ts";
 
@@ -27,7 +28,7 @@ export function Password(): JSX.Element {
       <h2 id="password">Password</h2>
       <form class="line" onSubmit={save}>
         <Field label="Old password" type="password" value={old} change={setOld} complete="current-password" required problem={fields["current"]} />
-        <Field label="New password" type="password" value={fresh} change={setFresh} complete="new-password" required least={12} problem={fields["new"]} />
+        <Field label="New password" type="password" value={fresh} change={setFresh} complete="new-password" required least={SHORTEST_PASSWORD} help={PASSWORD_HELP} problem={fields["new"]} />
         <Button submit busy={doing.busy}>Change</Button>
       </form>
       <Wrong error={doing.problem} />

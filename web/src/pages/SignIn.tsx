@@ -3,16 +3,16 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import * as account from "../api/account.ts";
 import { Failure } from "../api/client.ts";
+import { readChoices } from "../api/scans.ts";
 import { Button } from "../parts/Button.tsx";
 import { Field } from "../parts/Field.tsx";
 import { Mark } from "../parts/Mark.tsx";
 import { Wrong } from "../parts/Notice.tsx";
 import { go } from "../router.ts";
-import { useDoing } from "../state/asking.ts";
+import { PASSWORD_HELP, SHORTEST_PASSWORD } from "../parts/passwords.ts";
+import { useAsked, useDoing } from "../state/asking.ts";
 import { session } from "../state/session.ts";
 
-/** NIST SP 800-63B and OWASP ASVS: long counts, odd characters don't. */
-const SHORTEST = 12;
 
 /** Only paths of this page: nobody can be sent elsewhere by a link. */
 function after(): string {
@@ -25,6 +25,7 @@ export function SignIn({ fresh }: { fresh: boolean }): JSX.Element {
   const [email, setEmail] = useState("");
   const [password, setPassword] = useState("");
   const doing = useDoing();
+  const features = useAsked(readChoices, "choices").value?.features;
   const fields = doing.problem instanceof Failure ? doing.problem.fields : {};
   const inFields = Object.keys(fields).some((field) => ["name", "email", "password"].includes(field));
   const submit = (event: Event): void => {
@@ -51,14 +52,15 @@ export function SignIn({ fresh }: { fresh: boolean }): JSX.Element {
           focused={!fresh} problem={fields["email"]} />
         <Field label="Password" type="password" value={password} change={setPassword} required
           complete={fresh ? "new-password" : "current-password"} problem={fields["password"]}
-          {...(fresh ? { least: SHORTEST, help: `At least ${SHORTEST} characters; a few unrelated words are good.` } : {})} />
+          {...(fresh ? { least: SHORTEST_PASSWORD, help: PASSWORD_HELP } : {})} />
         <Button kind="main" submit busy={doing.busy}>{fresh ? "Make the account" : "Sign in"}</Button>
       </form>
       <p class="aside">
         {fresh
           ? <>Have one already? <a href={`/sign-in${location.search}`}>Sign in</a></>
-          : <>New here? <a href={`/sign-up${location.search}`}>Make an account</a></>}
+          : features?.sign_up && <>New here? <a href={`/sign-up${location.search}`}>Make an account</a></>}
       </p>
+      {!fresh && features?.mail && <p><a href="/forgotten">Password forgotten?</a></p>}
     </main>
   );
 }
