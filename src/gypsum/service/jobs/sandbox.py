@@ -177,5 +177,6 @@ async def end(process: asyncio.subprocess.Process, folder: Path) -> None:
     if process.returncode is None:
         with suppress(ProcessLookupError):  # it ended just now
             os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
+    # Before it is waited for: that takes until all who have its output are gone.
     await asyncio.to_thread(end_marked, folder)
+    await process.wait()
