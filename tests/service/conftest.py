@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import tempfile
 import threading
@@ -26,6 +27,8 @@ from gypsum.service.settings import ServiceSettings, service_settings
 
 #: A password that no list has.
 PASSWORD = "violet-harbour-candle-71"
+TUS = {"Tus-Resumable": "1.0.0"}
+OCTETS = "application/offset+octet-stream"
 _TEMPLATE = "gypsum_template"
 
 
@@ -116,6 +119,32 @@ class Client(httpx.Client):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.headers["Sec-Fetch-Site"] = "same-origin"
+
+    def scan(self, **body: Any) -> str:
+        """A new scan's identifier."""
+        answer = self.post("/api/v1/scans", json={"title": "A vase", **body})
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["id"])
+
+    def announce(self, scan: str, name: str, size: int) -> httpx.Response:
+        """Announce an upload."""
+        encoded = base64.b64encode(name.encode()).decode()
+        headers = {**TUS, "Upload-Length": str(size), "Upload-Metadata": f"filename {encoded}"}
+        return self.post(f"/api/v1/scans/{scan}/uploads", headers=headers)
+
+    def append(self, upload: str, offset: int, data: bytes, **headers: str) -> httpx.Response:
+        """Send bytes."""
+        usual = {**TUS, "Upload-Offset": str(offset), "Content-Type": OCTETS}
+        return self.patch(upload, headers={**usual, **headers}, content=data)
+
+    def upload(self, scan: str, name: str, data: bytes) -> dict[str, Any]:
+        """Upload a file at once; its record."""
+        made = self.announce(scan, name, len(data))
+        assert made.status_code == 201, made.text
+        sent = self.append(made.headers["location"], 0, data)
+        assert sent.status_code == 204, sent.text
+        items = self.get(f"/api/v1/scans/{scan}/files").json()["items"]
+        return next(item for item in items if item["upload_url"] == made.headers["location"])
 
 
 @contextmanager

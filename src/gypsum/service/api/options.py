@@ -75,6 +75,8 @@ class OptionOut(BaseModel):
     unit: str = ""
     group: str
     advanced: bool
+    needs_format: list[str] | None = None
+    """It goes together with these formats alone; null: with all."""
 
 
 class ModeOut(BaseModel):
@@ -161,22 +163,26 @@ def allowed(mode: Mode) -> tuple[str, ...]:
     """Names of the options that a mode has and a user may set, in the order of help."""
     return tuple(
         name
-        for name, info in ScanOptions.model_fields.items()
-        if name not in _NOT_FOR_USERS and _has(mode, name, info)
+        for name in ScanOptions.model_fields
+        if name not in _NOT_FOR_USERS and (_goes(mode, name, ()) or _needed_formats(mode, name))
     )
 
 
-def _has(mode: Mode, name: str, info: FieldInfo) -> bool:
-    """Whether a scan of this mode takes another value than the usual one."""
-    # A splat scan has more options once it makes a mesh as well.
-    for formats in ((), ("glb",)):
-        values = {"mode": mode, "format": formats, name: _another(name, info)}
-        try:
-            locate(scan_options({**values, "workspace": "scan"}))
-        except InputError:
-            continue
-        return True
-    return False
+@cache
+def _needed_formats(mode: Mode, name: str) -> tuple[str, ...]:
+    """With which formats an option goes: a splat scan has more of them once it makes a mesh."""
+    return tuple(known for known in _formats_of(mode) if _goes(mode, name, (known,)))
+
+
+@cache
+def _goes(mode: Mode, name: str, formats: tuple[str, ...]) -> bool:
+    """Whether a scan of this mode and these formats takes another value than the usual one."""
+    values = {"mode": mode, "workspace": "scan", "format": formats}
+    try:
+        locate(scan_options({**values, name: _another(name, ScanOptions.model_fields[name])}))
+    except InputError:
+        return False
+    return True
 
 
 def _another(name: str, info: FieldInfo) -> Any:
@@ -225,6 +231,7 @@ def _option(mode: Mode, name: str, info: FieldInfo) -> OptionOut:
         unit=extra(info, "unit"),
         group=group,
         advanced=name not in _BASIC,
+        needs_format=None if _goes(mode, name, ()) else list(_needed_formats(mode, name)),
     )
 
 

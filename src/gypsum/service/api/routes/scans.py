@@ -288,10 +288,14 @@ def _changed_options(row: Row, body: ScanPatch) -> dict[str, Any]:
     if row["state"] != "draft":
         raise Problem(409, "state", "Options of a scan that was started are changed with /revise.")
     mode = body.mode or Mode(row["mode"])
-    given = row["options"] if body.options is None else body.options
-    if body.mode is not None and body.options is None:
-        given = {name: value for name, value in given.items() if name in options.allowed(mode)}
-    return {"mode": mode.value, "options": options.checked(mode, given)}
+    if body.options is not None:
+        return {"mode": mode.value, "options": options.checked(mode, body.options)}
+    # Another mode keeps what it has as well; where that does not go together, nothing.
+    kept = {name: value for name, value in row["options"].items() if name in options.allowed(mode)}
+    try:
+        return {"mode": mode.value, "options": options.checked(mode, kept)}
+    except Problem:
+        return {"mode": mode.value, "options": {}}
 
 
 def _share_token(service: Service, principal: Principal, privacy: str) -> str | None:
