@@ -15,10 +15,12 @@ _NO_NEW_PRIVILEGES = 38
 
 _WRITES = (1 << 1) | sum(1 << bit for bit in range(4, 13))
 """Write to files; remove folders and files; make anything."""
+_REFER = 1 << 13
+"""Move between folders: denied to all that is confined unless it is asked for."""
 _TRUNCATE = 1 << 14
 _TCP = 0b11
 """Bind and connect."""
-_KNOWS_TRUNCATE, _KNOWS_TCP = 3, 4
+_KNOWS_REFER, _KNOWS_TRUNCATE, _KNOWS_TCP = 2, 3, 4
 """Versions of the interface."""
 
 
@@ -43,7 +45,8 @@ def confine(*folders: Path) -> bool:
     version = system.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), _VERSION_FLAG)
     if version < 1:
         return False
-    writes = _WRITES | (_TRUNCATE if version >= _KNOWS_TRUNCATE else 0)
+    writes = _WRITES | (_REFER if version >= _KNOWS_REFER else 0)
+    writes |= _TRUNCATE if version >= _KNOWS_TRUNCATE else 0
     asked = _Ruleset(writes, _TCP if version >= _KNOWS_TCP else 0)
     size = ctypes.c_size_t(ctypes.sizeof(asked) if version >= _KNOWS_TCP else 8)
     ruleset = system.syscall(_CREATE_RULESET, ctypes.byref(asked), size, 0)
