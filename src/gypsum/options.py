@@ -351,6 +351,13 @@ class ScanOptions(BaseModel):
         None,
         "Another network for that, such as U²-Net or BiRefNet, as an ONNX file.",
     )
+    depth: Path | None = _option(
+        None,
+        "A folder of depth maps with the photos' names, from a sensor or a network: 16-bit PNG in "
+        "millimetres, floats in TIFF or NPY; they help where photos tell nothing, and give the "
+        "true size.",
+        metavar="DIR",
+    )
     set: Paths = _option(
         (),
         "Photos of the object lying in one way (repeatable, in place of INPUT): several sets, each "

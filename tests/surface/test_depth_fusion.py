@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gypsum.scene import Box, RgbdFrame
+from gypsum.scene.depth import denoised
 from gypsum.surface.depth_fusion import (
     _between_things,
     _cosines,
     choose_voxel,
-    denoised,
     depth_noise,
     fuse_frames,
     pixel_weights,

@@ -91,6 +91,11 @@ class _Server:
 
         return prepare_frame(request)
 
+    def _do_given_depth(self, request: dict[str, Any]) -> None:
+        from gypsum.capture.given_depth import prepare_given  # As above.
+
+        prepare_given(request)
+
     def _do_rgbd_clip(self, path: str, chosen: list[tuple[int, str]], threads: int) -> Any:
         from gypsum.capture.rgbd.prepare import prepare_clip  # As above.
 

@@ -4,6 +4,7 @@ from gypsum.dense.colmap_stereo import estimate_depth_maps_cuda
 from gypsum.dense.colmap_workspace import read_box, read_views, write_box
 from gypsum.dense.depth_maps import estimate_depth_maps
 from gypsum.dense.fusion import FusionLimits, fuse
+from gypsum.dense.given_depth import complete_depth_maps, meanings, metric_scale
 from gypsum.dense.neighbors import Neighborhood, choose_neighbors
 from gypsum.dense.undistort import distort_masks, undistort, undistort_masks
 
@@ -11,10 +12,13 @@ __all__ = [
     "FusionLimits",
     "Neighborhood",
     "choose_neighbors",
+    "complete_depth_maps",
     "distort_masks",
     "estimate_depth_maps",
     "estimate_depth_maps_cuda",
     "fuse",
+    "meanings",
+    "metric_scale",
     "read_box",
     "read_views",
     "undistort",

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gypsum.formats.atomic import atomic_write
-from gypsum.scene import Camera, Photo, Progress, SparseModel, no_progress
+from gypsum.scene import Camera, Photo, Progress, SparseModel, View, no_progress
 
 Float64 = NDArray[np.float64]
 
@@ -191,6 +191,24 @@ def _maps(camera: Camera, pinhole: Camera) -> tuple[NDArray[np.float32], NDArray
         K, camera.distortion, None, new_K, size, cv2.CV_32FC1
     )
     return map_x, map_y
+
+
+def photo_pixels(camera: Camera, view: View) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Where in the photo as it was taken each pixel (height, width) of an undistorted view is.
+
+    x and y in pixels of ``camera``, the centre of its first at (0.5, 0.5); ``view`` may be smaller
+    than the undistorted photo.
+    """
+    K = view.K
+    pinhole = Camera(
+        camera.id,
+        "PINHOLE",
+        view.width,
+        view.height,
+        np.array([K[0, 0], K[1, 1], K[0, 2], K[1, 2]]),
+    )
+    x, y = _maps(camera, pinhole)
+    return x + np.float32(0.5), y + np.float32(0.5)
 
 
 def _maps_back(

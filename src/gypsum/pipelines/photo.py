@@ -69,6 +69,45 @@ def read_photos(context: StageContext) -> None:
     )
 
 
+def read_given_depth(context: StageContext) -> None:
+    """Decode and check the depth maps that people brought for their photos."""
+    from gypsum.capture.given_depth import read_depth_maps
+
+    made, unusable = read_depth_maps(
+        Capture.read(context.inputs["photos"]),
+        Path(context.settings["depth_folder"][0]),
+        context.folder / "depth",
+        threads=context.threads,
+        progress=context.progress,
+    )
+    for name, why in unusable.items():
+        context.warn(f"The depth map {name} was left out: it {why}.")
+    context.facts.update(maps=len(made), unusable=len(unusable))
+
+
+def add_given_depth(context: StageContext) -> None:
+    """Depths that were given, where the photos alone are not sure."""
+    from gypsum.dense import complete_depth_maps
+
+    completed = complete_depth_maps(
+        SparseModel.read(context.inputs["cameras"] / "sparse"),
+        context.inputs["given_depth"] / "depth",
+        posed_views(context),
+        context.inputs["depth"],
+        context.folder,
+        progress=context.progress,
+    )
+    for name, why in completed.left_out.items():
+        context.warn(f"The depth map of {name} was not used: {why}.")
+    shares = list(completed.used.values())
+    context.facts.update(
+        used=len(completed.used),
+        left_out=completed.left_out,
+        kind=completed.kind,
+        filled=float(np.mean(shares)) if shares else 0.0,
+    )
+
+
 def find_features(context: StageContext) -> None:
     """Distinctive points of every photo."""
     from gypsum.cameras import detect_features
@@ -130,12 +169,36 @@ def find_cameras(context: StageContext) -> None:
         threads=context.threads,
         progress=context.progress,
     )
-    found.model.write(context.folder / "sparse")
-    for name, reason in found.facts["unregistered"].items():
+    model, facts = found.model, found.facts
+    # Poses that were given stay as they are.
+    if "given_depth" in context.inputs and not facts["metric"] and facts["scale"] != "given":
+        model, facts = _metric_by_depth(model, facts, context.inputs["given_depth"])
+    model.write(context.folder / "sparse")
+    for name, reason in facts["unregistered"].items():
         context.warn(f"{name} was left out: it {reason}.")
     for sentence in found.warnings:
         context.warn(sentence)
-    context.facts.update(found.facts)
+    context.facts.update(facts)
+
+
+def _metric_by_depth(
+    model: SparseModel, facts: dict[str, Any], given: Path
+) -> tuple[SparseModel, dict[str, Any]]:
+    """The model in metres where the depth maps that were given tell its size."""
+    from gypsum.dense import meanings, metric_scale
+
+    scale = metric_scale(*meanings(model, given / "depth"))
+    if scale is None:
+        return model, facts
+    metres, error, maps = scale
+    note = f"metres from {maps} depth maps, which agree within {100 * error:.2g} %"
+    return model.transformed(metres, np.eye(3), np.zeros(3)), facts | {
+        "metric": True,
+        "scale": "depth maps",
+        "scale_note": note,
+        "scale_error": error,
+        "scale_observations": maps,
+    }
 
 
 def _known_cameras(context: StageContext) -> KnownCameras | None:
@@ -211,7 +274,7 @@ def fuse_depth(context: StageContext) -> None:
     cloud = fuse(
         views,
         [neighborhood.sources for neighborhood in _neighborhoods(context, views)],
-        context.inputs["depth"],
+        context.inputs.get("completed", context.inputs["depth"]),
         box=read_box(context.inputs["depth"]),
         memory=context.memory,
         threads=context.threads,
@@ -422,8 +485,9 @@ def memory_needed(settings: Settings) -> int:
 _HERE = "gypsum.pipelines.photo"
 
 _EVERYTHING = (
-    "photos", "masks", "sets", "features", "matches", "cameras", "undistort", "object", "depth",
-    "ground", "fusion", "surface", "refine", "simplify", "texture", "export", "previews",
+    "photos", "masks", "sets", "given_depth", "features", "matches", "cameras", "undistort",
+    "object", "depth", "ground", "completed", "fusion", "surface", "refine", "simplify", "texture",
+    "export", "previews",
 )  # fmt: skip
 
 PHOTO_SCAN = Pipeline(
@@ -440,6 +504,16 @@ PHOTO_SCAN = Pipeline(
         ),
         MASKS,
         SETS,
+        Stage(
+            "given_depth",
+            "Reading the depth maps",
+            f"{_HERE}:read_given_depth",
+            "cameras",
+            needs=("photos",),
+            settings=("depth_folder",),
+            cost=2,
+            when="depth_folder",
+        ),
         Stage(
             "features",
             "Finding details in the photos",
@@ -465,7 +539,7 @@ PHOTO_SCAN = Pipeline(
             "Finding where the photos were taken",
             f"{_HERE}:find_cameras",
             "cameras",
-            needs=("photos", "sets", "matches"),
+            needs=("photos", "sets", "given_depth", "matches"),
             settings=("known_cameras", "marker_size", "distance", "points"),
             publishes=("sparse",),
             cost=20,
@@ -492,11 +566,20 @@ PHOTO_SCAN = Pipeline(
         ),
         GROUND,
         Stage(
+            "completed",
+            "Adding the depths that were given",
+            f"{_HERE}:add_given_depth",
+            "dense",
+            needs=("given_depth", "cameras", "undistort", "object", "ground", "depth"),
+            cost=5,
+            when="depth_folder",
+        ),
+        Stage(
             "fusion",
             "Joining the distances to points in space",
             f"{_HERE}:fuse_depth",
             "dense",
-            needs=("undistort", "object", "ground", "depth"),
+            needs=("undistort", "object", "ground", "depth", "completed"),
             settings=("depth_photos",),
             publishes=("cloud.ply",),
             version=6,

@@ -214,6 +214,10 @@ def _check_mode(options: ScanOptions) -> None:
         raise InputError(f"{flag} is for lidar scans; add --mode lidar, or leave it away.")
     for flag in _flags_set(options, () if splats else _OF_SPLATS):
         raise InputError(f"{flag} is for splats; add --mode splat, or leave it away.")
+    for flag in _flags_set(options, () if options.mode is Mode.PHOTO else ("depth",)):
+        raise InputError(
+            f"{flag} is for the photo mode; captures with depth of their own are given as INPUT."
+        )
     meshed = splats and bool(_mesh_formats(options))
     for flag in _flags_set(options, ("refine",) if meshed else ()):
         raise InputError(f"{flag} is for models of the photo mode; leave it away.")
@@ -305,6 +309,11 @@ def _check_photos(
     paths: Sequence[Path], options: ScanOptions, settings: Settings
 ) -> tuple[int, int]:
     photos = find_photos(paths)
+    if options.depth is not None:
+        from gypsum.capture.given_depth import check_depth_maps
+
+        if not any(file.is_clip for file in photos):
+            check_depth_maps(options.depth, [file.source for file in photos])
     if options.matcher is Matcher.LEARNED:
         from gypsum.cameras import check_installed
 
@@ -348,6 +357,7 @@ def _settings(options: ScanOptions, target: Target) -> Settings:
         "known_cameras": _known_cameras(options),
         "mask_folder": _mask_folder(options),
         "mask_model": _mask_model(options),
+        "depth_folder": _depth_folder(options),
         "name": target.name,
         "formats": list(target.formats),
         "splat_mesh": any(name not in splat.OF_SPLATS for name in target.formats),
@@ -364,6 +374,15 @@ def _mask_folder(options: ScanOptions) -> list[str] | None:
 
     folder = Path(str(options.mask))
     return [str(folder.absolute()), digest_of(folder)]
+
+
+def _depth_folder(options: ScanOptions) -> list[str] | None:
+    """The folder of depth maps and the hash of what it holds."""
+    if options.depth is None:
+        return None
+    from gypsum.capture.given_depth import digest_of_depth
+
+    return [str(options.depth.absolute()), digest_of_depth(options.depth)]
 
 
 def _mask_model(options: ScanOptions) -> list[str] | None:

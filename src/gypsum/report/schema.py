@@ -80,7 +80,9 @@ class Frame(_Part):
     up: str = Field(description="plane, roll, markers, GPS, given, set, or guess.")
     up_note: str = Field(description="The same in words.")
     metric: bool = Field(description="Whether the unit is the metre.")
-    scale: str = Field(description="distances, markers, GPS, given, or cameras (unknown).")
+    scale: str = Field(
+        description="distances, markers, GPS, depth maps, given, or cameras (unknown)."
+    )
     scale_note: str = Field(description="The same in words.")
     scale_error: float | None = Field(
         None, description="Relative standard error of the scale; null when it is unknown."

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from gypsum.errors import ReconstructionError
 from gypsum.scene import Box, Mesh, Progress, RgbdFrame, no_progress
+from gypsum.scene.depth import denoised, noise_share
 from gypsum.surface.topology import (
     compact,
     face_areas,
@@ -42,9 +43,8 @@ VOXELS_PER_PIXEL = 0.6
 FINEST, COARSEST = 0.002, 0.05
 #: The truncation in terms of the noise of a single depth.
 NOISE_TRUNCATED = 3.0
-#: Noise above this share of the depth is averaged within each map: over differences of so many
-#: times the noise, and this many pixels (standard deviations); it shrinks by about the gain.
-NOISY, BILATERAL_SHARE, BILATERAL_PIXELS, NOISE_GAIN = 0.003, 3.0, 2.0, 3.0
+#: Noise above this share of the depth is averaged within each map; it shrinks by about the gain.
+NOISY, NOISE_GAIN = 0.003, 3.0
 #: Voxels in terms of the noise of a depth: finer ones only show noise.
 VOXELS_PER_NOISE = 0.4
 #: Weight below which a voxel counts as unseen.
@@ -120,22 +120,14 @@ def _cosines(depth: Float32, K: Float64) -> Float32:
 
 
 def depth_noise(frames: Sequence[RgbdFrame]) -> tuple[float, float]:
-    """The noise of a depth at the middle depth, and that depth, world units.
-
-    Immerkaer (1996): a mask that planes leave at zero, in inverse depth, where they are linear;
-    the median of its answers tells the noise.
-    """
-    mask = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32) / 6
+    """The noise of a depth at the middle depth, and that depth, world units."""
     noises, middles = [], []
     for frame in frames:
         depth = frame.read_depth()
-        inverse = np.where(depth > 0, 1 / np.maximum(depth, 1e-6), 0).astype(np.float32)
-        known = cv2.erode((depth > 0).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-        if not known.any():
-            continue
-        answers = np.abs(cv2.filter2D(inverse, -1, mask))[known] * depth[known] ** 2
-        noises.append(1.4826 * float(np.median(answers)))
-        middles.append(float(np.median(depth[known])))
+        share = noise_share(depth)
+        if share is not None:
+            middles.append(float(np.median(depth[depth > 0])))
+            noises.append(share * middles[-1])
     return (float(np.median(noises)), float(np.median(middles))) if noises else (0.0, 1.0)
 
 
@@ -149,20 +141,6 @@ def choose_voxel(frames: Sequence[RgbdFrame]) -> float:
             sizes.append(float(np.median(depth[depth > 0])) / K[0, 0])
     voxel = VOXELS_PER_PIXEL * float(np.median(sizes)) if sizes else COARSEST
     return min(max(voxel, FINEST), COARSEST)
-
-
-def denoised(depth: Float32, share: float) -> Float32:
-    """The depth map with noise of this share of the depth averaged out, but not across edges.
-
-    A bilateral filter (Tomasi and Manduchi 1998) of the depth's logarithm, in which such noise is
-    the same everywhere.
-    """
-    known = depth > 0
-    logarithm = np.log(np.where(known, depth, 1e3)).astype(np.float32)
-    mean = cv2.bilateralFilter(
-        logarithm, -1, BILATERAL_SHARE * share, BILATERAL_PIXELS, borderType=cv2.BORDER_REPLICATE
-    )
-    return np.where(known, np.exp(mean), 0).astype(np.float32)
 
 
 def spread(frames: Sequence[RgbdFrame], most: int) -> list[RgbdFrame]:
