@@ -20,7 +20,7 @@ from gypsum.workspace.events import Event, StageFinished
 pytestmark = pytest.mark.slow
 
 #: Photos of one set have no stage of sets.
-NAMES = [stage.name for stage in PHOTO_SCAN.stages if stage.when != "sets"]
+NAMES = [stage.name for stage in PHOTO_SCAN.stages if stage.when not in ("sets", "depth_folder")]
 OPTIONS = ["--quality", "draft", "--refine", "--faces", "4000", "--texture", "1k", "--threads", "2"]
 
 
