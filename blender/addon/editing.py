@@ -10,12 +10,18 @@ from contextlib import contextmanager
 
 import bpy
 import numpy as np
-from bpy.props import BoolProperty, EnumProperty, FloatProperty, FloatVectorProperty
+from bpy.props import (
+    BoolProperty,
+    EnumProperty,
+    FloatProperty,
+    FloatVectorProperty,
+    IntProperty,
+)
 from mathutils import Matrix
 from numpy.typing import NDArray
 
 from . import objects
-from .splats import SplatError, Splats, colors, joined, sigmoid, sizes, visibility
+from .splats import SplatError, Splats, colors, crowding, joined, sigmoid, sizes, visibility
 
 
 @contextmanager
@@ -31,7 +37,7 @@ def _object_mode(thing: bpy.types.Object) -> Iterator[None]:
             bpy.ops.object.mode_set(mode="EDIT")
 
 
-class _Edit:
+class Edit:
     """An operator on the active object's splats."""
 
     bl_options = {"REGISTER", "UNDO"}
@@ -52,8 +58,8 @@ class _Edit:
         return {"FINISHED"}
 
 
-class GYPSUM_OT_select(_Edit, bpy.types.Operator):
-    """Select splats by place, colour, size or opacity"""
+class GYPSUM_OT_select(Edit, bpy.types.Operator):
+    """Select splats by place, colour, size, opacity, or being alone"""
 
     bl_idname = "gypsum.select"
     bl_label = "Select Splats"
@@ -66,6 +72,7 @@ class GYPSUM_OT_select(_Edit, bpy.types.Operator):
             ("COLOR", "Colour", "What has nearly this colour"),
             ("SIZE", "Size", "By the largest standard deviation, in the object's units"),
             ("OPACITY", "Opacity", "By the opacity"),
+            ("FLOATERS", "Floaters", "What is nearly alone, far from all else"),
         ),
     )
     action: EnumProperty(
@@ -88,12 +95,20 @@ class GYPSUM_OT_select(_Edit, bpy.types.Operator):
     least: FloatProperty(name="Least", default=0, min=0)
     most: FloatProperty(name="Most", default=1, min=0)
 
+    neighbors: IntProperty(
+        name="Neighbours",
+        description="Floaters have fewer around them, where half of all splats have 32",
+        default=6,
+        min=1,
+    )
+
     _SHOWN = {
         "BOX": ("center", "size"),
         "SPHERE": ("center", "radius"),
         "COLOR": ("color", "tolerance"),
         "SIZE": ("least", "most"),
         "OPACITY": ("least", "most"),
+        "FLOATERS": ("neighbors",),
     }
 
     def draw(self, _: bpy.types.Context) -> None:
@@ -121,11 +136,13 @@ class GYPSUM_OT_select(_Edit, bpy.types.Operator):
         if self.by == "COLOR":
             away = np.abs(colors(splats).clip(0, 1) - np.array(self.color))
             return np.all(away <= self.tolerance, axis=1)
+        if self.by == "FLOATERS":
+            return crowding(splats.means) <= self.neighbors
         values = sizes(splats) if self.by == "SIZE" else sigmoid(splats.opacities)
         return (values >= self.least) & (values <= self.most)
 
 
-class GYPSUM_OT_delete(_Edit, bpy.types.Operator):
+class GYPSUM_OT_delete(Edit, bpy.types.Operator):
     """Delete the selected splats, or all others"""
 
     bl_idname = "gypsum.delete"
@@ -141,7 +158,7 @@ class GYPSUM_OT_delete(_Edit, bpy.types.Operator):
         return _kept(thing, splats, keep)
 
 
-class GYPSUM_OT_decimate(_Edit, bpy.types.Operator):
+class GYPSUM_OT_decimate(Edit, bpy.types.Operator):
     """Keep the splats that show most, by opacity and area"""
 
     bl_idname = "gypsum.decimate"
@@ -158,7 +175,7 @@ class GYPSUM_OT_decimate(_Edit, bpy.types.Operator):
         return _kept(thing, splats, keep)
 
 
-class GYPSUM_OT_apply_transform(_Edit, bpy.types.Operator):
+class GYPSUM_OT_apply_transform(Edit, bpy.types.Operator):
     """Apply the object's transform to places, sizes, rotations and harmonics"""
 
     bl_idname = "gypsum.apply_transform"
@@ -172,7 +189,7 @@ class GYPSUM_OT_apply_transform(_Edit, bpy.types.Operator):
         return f"{len(splats):,} splats transformed"
 
 
-class GYPSUM_OT_merge(_Edit, bpy.types.Operator):
+class GYPSUM_OT_merge(Edit, bpy.types.Operator):
     """Join the selected splats into the active object, where they stand"""
 
     bl_idname = "gypsum.merge"

@@ -100,6 +100,14 @@ def replace(thing: bpy.types.Object, splats: Splats) -> None:
     display.attach(thing, splats.degree)
 
 
+def set_harmonics(mesh: bpy.types.Mesh, splats: Splats) -> None:
+    """Other colours for a mesh of as many splats of the same degree."""
+    for term in range(splats.harmonics.shape[1]):
+        values = np.ascontiguousarray(splats.harmonics[:, term], np.float32)
+        mesh.attributes[f"sh_{term}"].data.foreach_set("vector", values.ravel())
+    mesh.update()
+
+
 def in_file_frame(thing: bpy.types.Object, up: str) -> Splats:
     """Where they stand in the scene, in a file where this axis is up.
 

@@ -3,7 +3,7 @@
 
 import bpy
 
-from . import display, objects, preferences, scans
+from . import display, objects, painting, preferences, scans
 from .catalog import GYPSUM_PG_option
 
 
@@ -78,6 +78,7 @@ class GYPSUM_PT_splats(_Panel, bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
         layout.operator("import_scene.gypsum_splats", icon="IMPORT")
+        layout.operator("gypsum.mesh_to_splats", icon="OUTLINER_OB_POINTCLOUD")
         thing = context.active_object
         if not objects.is_splats(thing):
             return
@@ -95,6 +96,29 @@ class GYPSUM_PT_splats(_Panel, bpy.types.Panel):
         column.operator("gypsum.decimate")
         column.operator("gypsum.apply_transform")
         column.operator("gypsum.merge")
+        layout.operator("gypsum.splats_to_mesh", icon="MESH_DATA")
+
+
+class GYPSUM_PT_colors(_Panel, bpy.types.Panel):
+    """Other colours for splats"""
+
+    bl_idname = "GYPSUM_PT_colors"
+    bl_label = "Splat Colours"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return objects.is_splats(context.active_object)
+
+    def draw(self, _: bpy.types.Context) -> None:
+        layout = self.layout
+        layout.operator("gypsum.recolor", icon="COLOR")
+        layout.operator("gypsum.paint", icon="BRUSH_DATA")
+        node = painting.curves_node()
+        if node is not None:
+            layout.template_curve_mapping(node, "mapping", type="COLOR")
+            layout.operator("gypsum.curves")
+        layout.operator("gypsum.make_curves", text="New Curves" if node is None else "Reset Curves")
 
 
 def _draw_option(layout: bpy.types.UILayout, option: GYPSUM_PG_option) -> None:
@@ -106,5 +130,5 @@ def _draw_option(layout: bpy.types.UILayout, option: GYPSUM_PG_option) -> None:
     value.prop(option, option.field, text=option.title)
 
 
-CLASSES = (GYPSUM_PT_run, GYPSUM_PT_scan, GYPSUM_PT_splats)
+CLASSES = (GYPSUM_PT_run, GYPSUM_PT_scan, GYPSUM_PT_splats, GYPSUM_PT_colors)
 MENUS = ()

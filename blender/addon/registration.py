@@ -3,9 +3,29 @@
 
 import bpy
 
-from . import aligning, catalog, editing, panel, preferences, running, transfer
+from . import (
+    aligning,
+    catalog,
+    converting,
+    editing,
+    painting,
+    panel,
+    preferences,
+    running,
+    transfer,
+)
 
-_PARTS = (preferences, catalog, transfer, editing, aligning, running, panel)
+_PARTS = (
+    preferences,
+    catalog,
+    transfer,
+    editing,
+    painting,
+    aligning,
+    running,
+    converting,
+    panel,
+)
 
 
 def register() -> None:

@@ -134,6 +134,43 @@ def visibility(splats: Splats) -> Float64:
     return np.asarray(sigmoid(splats.opacities) * np.exp(ordered[:, 1] + ordered[:, 2]))
 
 
+def crowding(means: Float32) -> NDArray[np.int64]:
+    """(N,) splats around each one, itself included: in its cell of a grid and the 26 next to it.
+
+    The grid is the finest in which half of all splats have 32 around them, whatever their scale.
+    """
+    low = means.min(axis=0).astype(np.float64)
+    side = max(float((means.max(axis=0) - low).max()), 1e-9)
+    counts = np.full(len(means), len(means))
+    for level in range(1, _FINEST_GRID):
+        cells = ((means - low) * (2**level / side)).astype(np.int64) + 1
+        finer = _around(cells)
+        if np.median(finer) < _CROWD:
+            break
+        counts = finer
+    return counts
+
+
+_CROWD = 32
+_FINEST_GRID = 20
+"""Levels; so that three numbers of a cell fit into 64 bits."""
+
+
+def _around(cells: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(N,) how many of the cells (N, 3), from 1 on, are at most one away along each axis."""
+    shifts = np.array([1 << 42, 1 << 21, 1])
+    keys, inverse, sizes = np.unique(cells @ shifts, return_inverse=True, return_counts=True)
+    total = np.zeros(len(keys), np.int64)
+    for x in (-1, 0, 1):
+        for y in (-1, 0, 1):
+            # Cells that differ in z alone have neighbouring keys.
+            near = keys + np.array([x, y, 0]) @ shifts
+            start, end = np.searchsorted(keys, near - 1), np.searchsorted(keys, near + 1, "right")
+            sums = np.concatenate([[0], np.cumsum(sizes)])
+            total += sums[end] - sums[start]
+    return np.asarray(total[inverse])
+
+
 def unit(quaternions: NDArray[np.floating]) -> Float64:
     """(N, 4) of length one; no turn where the length is zero."""
     values = np.asarray(quaternions, np.float64)

@@ -13,7 +13,7 @@ from .splats import SplatError, joined
 _PATTERN = ";".join(f"*{suffix}" for suffix in files.FORMATS)
 
 _UPS = (
-    ("AUTO", "By Format", "Z for PLY, Y for SPZ, -Y for .splat"),
+    ("AUTO", "By Format", "Z for PLY, Y for SPZ, -Y for SOG and .splat"),
     ("Z", "Z", "Files of Gypsum"),
     ("Y", "Y", "Files for phones and the web"),
     ("-Y", "-Y", "Files of trainers that keep the photos' frame, such as the reference's"),
@@ -21,7 +21,7 @@ _UPS = (
 
 
 class GYPSUM_OT_import_splats(bpy.types.Operator, ImportHelper):
-    """Import 3D Gaussian splats: PLY, SPZ, .splat"""
+    """Import 3D Gaussian splats: PLY, SPZ, SOG, .splat"""
 
     bl_idname = "import_scene.gypsum_splats"
     bl_label = "Import Splats"
@@ -100,7 +100,7 @@ class GYPSUM_FH_splats(bpy.types.FileHandler):
 
 def _import_entry(self: bpy.types.Menu, _: bpy.types.Context) -> None:
     name = GYPSUM_OT_import_splats.bl_idname
-    self.layout.operator(name, text="Gaussian Splats (.ply, .spz, .splat)")
+    self.layout.operator(name, text="Gaussian Splats (.ply, .spz, .sog, .splat)")
 
 
 def _export_entry(self: bpy.types.Menu, _: bpy.types.Context) -> None:

@@ -7,7 +7,7 @@ import bpy
 import numpy as np
 import pytest
 from addon import objects
-from addon.splats import basis, sigmoid, sizes, unit, visibility
+from addon.splats import basis, crowding, sigmoid, sizes, unit, visibility
 
 
 @pytest.fixture
@@ -41,6 +41,35 @@ def test_selecting_by_each_measure(thing) -> None:
     near = np.all(np.abs(splats.harmonics[:, 0]) * 0.2820948 <= 0.05, axis=1)
     assert near.any()
     assert np.array_equal(objects.selected(thing.data), near)
+
+
+def test_floaters_are_those_alone(make_splats) -> None:
+    random = np.random.default_rng(0)
+    splats = make_splats(3000)
+    splats.means[:] = random.uniform(-1, 1, (3000, 3)) * [1, 1, 0.02]
+    splats.means[:20] += random.uniform([0, 0, 1], [5, 5, 6], (20, 3))
+    made = objects.create(bpy.context, "splats", splats, "Z")
+    bpy.ops.ed.undo_push(message="before")
+    bpy.ops.gypsum.select(by="FLOATERS")
+    chosen = objects.selected(made.data)
+    assert chosen[:20].sum() >= 19
+    assert chosen[20:].sum() <= 5
+    bpy.ops.gypsum.select(by="FLOATERS", neighbors=3000)
+    assert objects.selected(made.data).all()
+
+
+@pytest.mark.parametrize("count", [1, 2, 400])
+def test_crowding_counts_cells_next_to_each_other(count: int) -> None:
+    means = np.random.default_rng(count).normal(size=(count, 3)).astype(np.float32)
+    found = crowding(means)
+    low = means.min(axis=0)
+    side = max(float((means.max(axis=0) - low).max()), 1e-9)
+    slow = [
+        (np.abs(cells[:, None] - cells[None]).max(axis=2) <= 1).sum(axis=1)
+        for cells in (((means - low) * (2**n / side)).astype(int) for n in range(8))
+    ]
+    assert any(np.array_equal(found, one) for one in slow)
+    assert np.median(found) >= min(count, 32)
 
 
 def test_a_box_is_in_the_scene_not_in_the_object(thing) -> None:

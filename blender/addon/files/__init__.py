@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files of splats, by their suffix: one module per format, free of Blender."""
+"""Files of splats, by their suffix: one module per format; only SOG's pictures need Blender."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..splats import SplatError, Splats
-from . import ply, splat, spz
+from . import ply, sog, splat, spz
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Format:
 FORMATS = {
     ".ply": Format("Z", ply.decode, ply.encode),
     ".spz": Format("Y", spz.decode, spz.encode),
+    ".sog": Format("-Y", sog.decode),
     ".splat": Format("-Y", splat.decode),
 }
 

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """SPZ, Niantic's format: some 20 bytes a splat and one for each harmonic, compressed.
 
-A header, then all places, opacities, colours, sizes, rotations and harmonics in one gzip stream
-(versions 1 to 3). Places are 24-bit fixed point, logarithms of sizes 8 bits in steps of 1/16,
-rotations from version 3 on the smallest three components in 10 bits each. Written is version 3.
+A header, then all places, opacities, colours, sizes, rotations and harmonics: in one gzip stream
+(versions 1 to 3), or in a Zstandard stream each (version 4). Places are 24-bit fixed point,
+logarithms of sizes 8 bits in steps of 1/16, rotations from version 3 on the smallest three
+components in 10 bits each. Written is version 3, which all programs read.
 """
 
 from __future__ import annotations
@@ -21,45 +22,110 @@ from ..splats import TERMS, Float32, Float64, SplatError, Splats, sigmoid, unit
 
 _MAGIC = 0x5053474E
 _HEADER = struct.Struct("<IIIBBBB")
+_HEADER_4 = struct.Struct("<IIIBBBBI12x")
+_STREAM = struct.Struct("<QQ")
+"""Bytes of a stream as it is packed, and as it was."""
 _GZIP = b"\x1f\x8b"
 _WINDOW = 31
 """zlib's word for a gzip stream."""
+_LARGEST_WINDOW = 2**27
 _HAS_EXTENSIONS = 2
+_EXTENSIONS = 2**16
+"""Bytes that extensions may take."""
 _COLOR = 0.15
 """Colours reach beyond what a screen shows; a byte spans 1 / 0.15 of the constant harmonic."""
 _MOST_BITS = 23
 _MOST_SPLATS = 50_000_000
+_FILE_TERMS = (*TERMS, 25)
+"""Version 4 knows a fourth degree, which is left out."""
 
 
 def decode(path: Path) -> Splats:
-    """The splats of versions 1 to 3."""
+    """The splats of any of the four versions."""
     data = path.read_bytes()
-    if data[:2] != _GZIP:
-        raise SplatError(f"{path.name} is no SPZ file of version 1 to 3.")
+    if data[:2] == _GZIP:
+        return _gzipped(path, data)
+    if len(data) >= _HEADER_4.size and struct.unpack_from("<I", data)[0] == _MAGIC:
+        return _streams(path, data)
+    raise SplatError(f"{path.name} is no SPZ file.")
+
+
+def _gzipped(path: Path, data: bytes) -> Splats:
     head = _inflated(path, data, _HEADER.size)
     if len(head) < _HEADER.size:
         raise SplatError(f"{path.name} is cut off; write it again.")
     magic, version, count, degree, bits, flags, _ = _HEADER.unpack(head)
-    if magic != _MAGIC or not 1 <= version <= 3 or degree >= len(TERMS):
-        raise SplatError(f"{path.name} is no SPZ file, or of a kind that is not known here.")
-    if flags & _HAS_EXTENSIONS or count > _MOST_SPLATS:
-        raise SplatError(f"{path.name} has extensions or more splats than fit here.")
-    place, turn = (6 if version == 1 else 9), (4 if version == 3 else 3)
-    lengths = [count * n for n in (place, 1, 3, 3, turn, 3 * (TERMS[degree] - 1))]
-    whole = _inflated(path, data, _HEADER.size + sum(lengths))
-    if len(whole) < _HEADER.size + sum(lengths):
+    if magic != _MAGIC or not 1 <= version <= 3:
+        raise SplatError(f"{path.name} is no SPZ file, or of a version that is not known here.")
+    sizes = _sizes(path, count, degree, version)
+    room = _EXTENSIONS if flags & _HAS_EXTENSIONS else 0
+    whole = _inflated(path, data, _HEADER.size + sum(sizes) + room)
+    start = _behind_extensions(path, whole) if room else _HEADER.size
+    if len(whole) < start + sum(sizes):
         raise SplatError(f"{path.name} is cut off; write it again.")
-    ends = _HEADER.size + np.cumsum([0, *lengths])
+    ends = start + np.cumsum([0, *sizes])
+    return _splats([whole[a:b] for a, b in pairwise(ends)], degree, bits, version)
+
+
+def _behind_extensions(path: Path, data: bytes) -> int:
+    """Where the splats begin: a count, and for each extension its kind, its length and content."""
+    at = _HEADER.size + 4
+    try:
+        (count,) = struct.unpack_from("<I", data, _HEADER.size)
+        for _ in range(min(count, 2**10)):
+            at += 8 + struct.unpack_from("<I", data, at + 4)[0]
+    except struct.error:
+        raise SplatError(f"{path.name} has an extension that is cut off; it is damaged.") from None
+    return at
+
+
+def _streams(path: Path, data: bytes) -> Splats:
+    """Version 4."""
+    # Blender brings it along for its own files.
+    import zstandard
+
+    _, version, count, degree, bits, _, streams, table = _HEADER_4.unpack_from(data)
+    if version != 4:
+        raise SplatError(f"{path.name} is of SPZ's version {version}, which is not known here.")
+    sizes = [size for size in _sizes(path, count, degree, version) if size]
+    at = table + streams * _STREAM.size
+    if streams != len(sizes) or table < _HEADER_4.size or at > len(data):
+        raise SplatError(f"{path.name} has other streams than SPZ knows; it is damaged.")
+    sections = []
+    for number, size in enumerate(sizes):
+        packed, _ = _STREAM.unpack_from(data, table + number * _STREAM.size)
+        try:
+            unpacker = zstandard.ZstdDecompressor(max_window_size=_LARGEST_WINDOW)
+            with unpacker.stream_reader(data[at : at + packed]) as reader:
+                sections.append(reader.read(size))
+        except zstandard.ZstdError:
+            raise SplatError(f"{path.name} can't be unpacked; it is damaged.") from None
+        if len(sections[-1]) < size:
+            raise SplatError(f"{path.name} is cut off; write it again.")
+        at += packed
+    return _splats([*sections, b""][:6], degree, bits, version)
+
+
+def _sizes(path: Path, count: int, degree: int, version: int) -> list[int]:
+    """Bytes of places, opacities, colours, sizes, rotations and harmonics."""
+    if degree >= len(_FILE_TERMS) or count > _MOST_SPLATS:
+        raise SplatError(f"{path.name} has harmonics or more splats than are known here.")
+    place, turn = (6 if version == 1 else 9), (4 if version >= 3 else 3)
+    return [count * size for size in (place, 1, 3, 3, turn, 3 * (_FILE_TERMS[degree] - 1))]
+
+
+def _splats(sections: list[bytes], degree: int, bits: int, version: int) -> Splats:
     places, opacities, tints, scales, turns, rest = (
-        np.frombuffer(whole, np.uint8, end - start, start) for start, end in pairwise(ends)
+        np.frombuffer(section, np.uint8) for section in sections
     )
-    harmonics = np.empty((count, TERMS[degree], 3), np.float32)
+    count, terms = len(opacities), TERMS[min(degree, 3)]
+    harmonics = np.empty((count, terms, 3), np.float32)
     harmonics[:, 0] = (tints.reshape(count, 3) / 255.0 - 0.5) / _COLOR
-    harmonics[:, 1:] = (rest.reshape(count, TERMS[degree] - 1, 3).astype(np.float32) - 128) / 128
+    harmonics[:, 1:] = (rest.reshape(count, -1, 3)[:, : terms - 1].astype(np.float32) - 128) / 128
     return Splats(
         _placed(places, bits, version),
         (scales.reshape(count, 3) / 16.0 - 10).astype(np.float32),
-        _smallest_three(turns) if version == 3 else _first_three(turns),
+        _smallest_three(turns) if version >= 3 else _first_three(turns),
         logits(opacities / 255.0),
         harmonics,
     )
