@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import base64
 import os
+import socket
+import subprocess
+import sys
 import tempfile
 import threading
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,14 +75,59 @@ def _execute(server: str, statement: str, name: str) -> None:
         connection.execute(sql.SQL(statement).format(sql.Identifier(name)))
 
 
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """URL of a server that speaks S3, on this machine."""
+    pytest.importorskip("moto.server")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "moto.server", "-p", str(port)]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(200):
+            with suppress(httpx.TransportError):
+                httpx.get(address, timeout=1)
+                break
+            time.sleep(0.1)
+        # Any will do: moto takes everyone.
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("AWS_ACCESS_KEY_ID", "test")
+            patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+            yield address
+    finally:
+        server.kill()
+        server.wait()
+
+
+def fresh_bucket(server: str) -> str:
+    """URL of a storage of its own on the server."""
+    bucket = f"b{uuid.uuid4().hex}"
+    httpx.put(f"{server}/{bucket}", timeout=10).raise_for_status()
+    return f"s3://{bucket}/gypsum?endpoint={server}"
+
+
+@pytest.fixture(scope="module")
+def storage_url(request: pytest.FixtureRequest) -> str | None:
+    """With ``GYPSUM_TEST_STORAGE=s3`` a bucket, else none: the data folder."""
+    if os.environ.get("GYPSUM_TEST_STORAGE") != "s3":
+        return None
+    return fresh_bucket(request.getfixturevalue("s3_server"))
+
+
 @pytest.fixture(scope="module")
 def settings(
-    database_server: str, database_template: str, tmp_path_factory: pytest.TempPathFactory
+    database_server: str,
+    database_template: str,
+    storage_url: str | None,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[ServiceSettings]:
     """Settings of a service with a database and a data folder of its own."""
     folder = tmp_path_factory.mktemp("service")
     with fresh_database(database_server, database_template) as url:
-        yield service_settings({"data": folder}, {}).model_copy(update={"database_url": url})
+        given = {"data": folder, "storage_url": storage_url}
+        yield service_settings(given, {}).model_copy(update={"database_url": url})
 
 
 @dataclass

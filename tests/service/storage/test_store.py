@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -22,40 +19,11 @@ from gypsum.errors import InputError
 from gypsum.service.storage import MissingObjectError, StorageError, Store
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@pytest.fixture(scope="session")
-def s3_server() -> Iterator[str]:
-    pytest.importorskip("moto.server")
-    address = f"http://127.0.0.1:{free_port()}"
-    server = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-p", address.rsplit(":", 1)[1]],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        for _ in range(100):
-            with suppress(OSError):
-                urllib.request.urlopen(address, timeout=1).close()
-                break
-            time.sleep(0.1)
-        yield address
-    finally:
-        server.kill()
-        server.wait()
-
-
 @pytest.fixture(params=["disk", "s3"])
-def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     if request.param == "disk":
         return Store(f"file://{tmp_path}/objects")
     server = request.getfixturevalue("s3_server")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     bucket = f"b{uuid4().hex}"
     urllib.request.urlopen(
         urllib.request.Request(f"{server}/{bucket}", method="PUT"), timeout=5
