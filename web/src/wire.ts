@@ -19,6 +19,12 @@ export interface FeaturesOut {
   mail: boolean;
 }
 
+/** What is wrong with one field. */
+export interface FieldError {
+  field: string;
+  message: string;
+}
+
 /** How many files there are. */
 export interface FileCounts {
   ready: number;
@@ -163,6 +169,7 @@ export interface OptionOut {
   unit?: string;
   group: string;
   advanced: boolean;
+  needs_format?: string[] | null;
 }
 
 /** All that can be asked for. */
@@ -177,6 +184,16 @@ export interface OptionsOut {
 export interface PasswordIn {
   current: string;
   new: string;
+}
+
+/** What went wrong (RFC 9457). */
+export interface ProblemDetails {
+  type: string;
+  title: string;
+  status: number;
+  detail: string;
+  instance: string;
+  errors?: FieldError[] | null;
 }
 
 /** A link's token and the new password. */

@@ -1,11 +1,5 @@
 /** Requests to the server, and what went wrong in words. */
-
-/** RFC 9457. */
-interface ProblemDetails {
-  title: string;
-  detail: string;
-  errors: { field: string; message: string }[] | null;
-}
+import type { ProblemDetails } from "../wire.ts";
 
 const ROOT = "/api/v1";
 

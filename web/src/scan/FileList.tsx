@@ -16,11 +16,15 @@ interface Props {
   retry: (file: File) => void;
 }
 
+/** Refused ones first: they want to be seen. */
+const byName = (a: StoredFile, b: StoredFile): number =>
+  Number(b.state === "refused") - Number(a.state === "refused") || a.name.localeCompare(b.name, "en", { numeric: true });
+
 export function FileList({ files, sending, drop, cancel, retry }: Props): JSX.Element {
   const going = sending.filter(({ state }) => state !== "done");
   const underway = new Set(sending.map(({ file }) => `${file.name}|${file.size}`));
   const broken = files.filter((file) => file.state === "uploading" && !underway.has(`${file.name}|${file.bytes}`));
-  const there = files.filter(({ state }) => state !== "uploading");
+  const there = files.filter(({ state }) => state !== "uploading").sort(byName);
   const bytes = going.reduce((sum, { file }) => sum + file.size, 0);
   const sent = going.reduce((sum, item) => sum + item.sent, 0);
   const pictures = new Map(sending.map(({ file }) => [`${file.name}|${file.size}`, file]));
