@@ -22,6 +22,7 @@ from gypsum.service.api.routes import (
     events,
     health,
     keys,
+    kiri,
     options,
     results,
     scans,
@@ -44,7 +45,19 @@ _CONNECTIONS = 10
 #: Seconds between two rounds of forgetting what has served.
 _SWEEP = 3600.0
 
-_ROUTERS = (accounts, keys, options, scans, uploads, events, results, shared, webhooks, health)
+_ROUTERS = (
+    accounts,
+    keys,
+    options,
+    scans,
+    uploads,
+    events,
+    results,
+    shared,
+    webhooks,
+    kiri,
+    health,
+)
 
 _DESCRIPTION = """Photos in, textured 3D models out.
 
@@ -80,7 +93,17 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     pages.install(app)
     problems.install(app)
     app.add_middleware(Doorkeeper, settings=settings)
+    _describe_problems(app)
     return app
+
+
+def _describe_problems(app: FastAPI) -> None:
+    """Put the schema of problems, which no route returns by itself, into the description."""
+    described = app.openapi()
+    template = "#/components/schemas/{model}"
+    schema = problems.ProblemDetails.model_json_schema(ref_template=template)
+    inner = schema.pop("$defs", {})
+    described["components"]["schemas"] |= {"ProblemDetails": schema, **inner}
 
 
 @asynccontextmanager

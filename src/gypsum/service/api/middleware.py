@@ -20,7 +20,8 @@ log = logging.getLogger("gypsum.service.requests")
 #: Bytes of a request's body, but for uploads.
 BODY_MOST = 1 << 20
 _SAFE = ("GET", "HEAD", "OPTIONS")
-_UPLOADS = "/api/v1/uploads/"
+#: Where files come in: those routes count the bytes themselves.
+_UPLOADS = ("/api/v1/uploads/", "/api/v1/open/")
 #: Pages that other sites may show in a frame.
 _FRAMED = "/embed/"
 
