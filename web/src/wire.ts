@@ -8,6 +8,45 @@ export interface AddressIn {
   email: string;
 }
 
+export interface Answer_Balance_ {
+  code?: number;
+  msg?: string;
+  data: Balance | null;
+  ok?: boolean;
+}
+
+export interface Answer_Begun_ {
+  code?: number;
+  msg?: string;
+  data: Begun | null;
+  ok?: boolean;
+}
+
+export interface Answer_ModelZip_ {
+  code?: number;
+  msg?: string;
+  data: ModelZip | null;
+  ok?: boolean;
+}
+
+export interface Answer_Status_ {
+  code?: number;
+  msg?: string;
+  data: Status | null;
+  ok?: boolean;
+}
+
+/** What may still be done. */
+export interface Balance {
+  balance: number;
+}
+
+/** A task that was begun. */
+export interface Begun {
+  serialize: string;
+  calculateType: number;
+}
+
 /** The password, as a signature. */
 export interface DeleteIn {
   password: string;
@@ -131,6 +170,12 @@ export interface ModeOut {
   accepts: string[];
   formats: string[];
   options: OptionOut[];
+}
+
+/** Where a task's models are. */
+export interface ModelZip {
+  serialize: string;
+  modelUrl: string | null;
 }
 
 /** A key that was just made; it is not shown again. */
@@ -315,6 +360,12 @@ export interface SignUpIn {
   email: string;
   password: string;
   name: string;
+}
+
+/** How far a task is. */
+export interface Status {
+  serialize: string;
+  status: number;
 }
 
 /** A link's token. */

@@ -45,6 +45,58 @@ _MODES = {
     "lidar": ("LiDAR Scan", "A model in metres of a capture with depth, or of a point cloud."),
 }
 
+#: What people at a form read, where the command line's words would not do.
+_WORDS = {
+    "quality": ("Quality", ""),
+    "splats": ("Gaussians", ""),
+    "minutes": (
+        "Training time",
+        "Train for so long; otherwise for as many steps as the quality says.",
+    ),
+    "faces": ("Triangles", ""),
+    "texture": ("Texture size", ""),
+    "textures": ("Number of textures", ""),
+    "texture_smoothing": ("Mix photos", ""),
+    "normal_map": ("Normal map", ""),
+    "pbr": ("Maps for renderers", ""),
+    "frames": ("Frames of clips", ""),
+    "format": (
+        "File formats",
+        "What the model is written as. Others can be had later, without a new scan.",
+    ),
+    "voxel": (
+        "Voxel size",
+        "Of captures with depth, for example 5mm; else as fine as the depth maps.",
+    ),
+    "mask": (
+        "Cut out the object",
+        "Auto: a network sees what stands out. Off: everything stays. Otherwise objects are cut "
+        "out where photos are transparent or were taken on a turntable.",
+    ),
+    "box": (
+        "Crop box",
+        "Auto finds what most photos look at, off takes everything; or two opposite corners as six "
+        "numbers, X Y Z X Y Z, in the model's frame.",
+    ),
+    "refine": ("Refine the surface", ""),
+    "watertight": ("Solid for 3D printing", ""),
+    "register_scans": ("Fit scans together", ""),
+    "plan": (
+        "Floor plan",
+        "A plan of the room with dimensions, as SVG and DXF, and walls that are flat.",
+    ),
+    "dem": (
+        "Bare ground",
+        "The ground without what stands on it, as a height map (GeoTIFF) and contour lines.",
+    ),
+    "contours": ("Height between contour lines", ""),
+    "marker_size": ("Size of the markers", ""),
+    "distance": (
+        "Known distances",
+        "The numbers of two markers and the length between them, such as 0 1 25cm.",
+    ),
+}
+
 #: Where a form shows an option; others are under "more".
 _GROUPS = {
     "result": ("quality", "faces", "texture", "format", "splats"),
@@ -218,11 +270,12 @@ def _option(mode: Mode, name: str, info: FieldInfo) -> OptionOut:
     kind = _kind(name, info)
     low, high = limits(info) if kind in ("integer", "number") else (None, None)
     default = info.default
+    title, text = _WORDS.get(name, ("", ""))
     group = next((group for group, names in _GROUPS.items() if name in names), "more")
     return OptionOut(
         name=name,
-        title=name.replace("_", " ").capitalize() if name != "pbr" else "Maps for renderers",
-        help=str(info.description),
+        title=title or name.replace("_", " ").capitalize(),
+        help=text or str(info.description),
         type=kind,
         default=list(default) if isinstance(default, tuple) else default,
         choices=_formats_of(mode) if name == "format" else _choices(name, info),
