@@ -1,5 +1,5 @@
 /** A value that parts of the page watch. */
-import { useEffect, useState } from "preact/hooks";
+import { useLayoutEffect, useState } from "preact/hooks";
 
 export class Store<T> {
   private readonly watchers = new Set<() => void>();
@@ -23,7 +23,13 @@ export class Store<T> {
 }
 
 export function useStore<T>(store: Store<T>): T {
-  const [, draw] = useState(0);
-  useEffect(() => store.watch(() => draw((count) => count + 1)), [store]);
+  const [, draw] = useState<T>(store.value);
+  useLayoutEffect(() => {
+    const look = (): void => draw(() => store.value);
+    const stop = store.watch(look);
+    // It may have changed since it was drawn, before it was watched.
+    look();
+    return stop;
+  }, [store]);
   return store.value;
 }
