@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
-import numpy as np
 import psycopg
 import pytest
 from psycopg.types.json import Jsonb
@@ -20,16 +19,6 @@ from gypsum.service.settings import ServiceSettings
 from gypsum.service.storage import Store
 
 T = TypeVar("T")
-
-
-def ball(points: int = 4000) -> bytes:
-    """A small cloud of a coloured ball, as text."""
-    rng = np.random.default_rng(1)
-    places = rng.normal(size=(points, 3))
-    places /= np.linalg.norm(places, axis=1)[:, None]
-    colors = (127 + 120 * places).astype(int)
-    lines = np.hstack([places.round(5).astype(str), colors.astype(str)])
-    return "\n".join(map(" ".join, lines)).encode()
 
 
 @dataclass

@@ -1,0 +1,212 @@
+"""Real workers on real, tiny scans: to the end, over deaths, and again with another option."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from psycopg.types.json import Jsonb
+
+from gypsum.service.jobs import forget, log_lines, request_cancel, sandbox
+from gypsum.service.jobs.attempt import users_options
+from gypsum.service.settings import ServiceSettings, as_environment
+
+AtDesk = Callable[[Callable[[Any], Any]], Any]
+
+#: The quickest scan there is.
+OPTIONS = {"faces": 2000, "texture": "1k", "format": ["glb", "obj"]}
+PATIENCE = 240.0
+
+
+def ball() -> bytes:
+    """A small cloud of a coloured ball, as text."""
+    rng = np.random.default_rng(1)
+    places = rng.normal(size=(4000, 3))
+    places /= np.linalg.norm(places, axis=1)[:, None]
+    colors = (127 + 120 * places).astype(int)
+    lines = np.hstack([places.round(5).astype(str), colors.astype(str)])
+    return "\n".join(map(" ".join, lines)).encode()
+
+
+@contextmanager
+def worker(settings: ServiceSettings, name: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A worker as a process of its own."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gypsum", "worker", "--name", name],
+        env={**os.environ, **as_environment(settings)},
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.terminate()
+        process.wait(30)
+
+
+def scratch(settings: ServiceSettings) -> Path:
+    return settings.data.absolute() / "scratch"
+
+
+async def until(desk: Any, scan: Any, wanted: Callable[[Any], bool]) -> Any:
+    """The scan's row as soon as it is as wanted."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        row = await desk.row(scan)
+        if wanted(row):
+            return row
+        assert row["state"] not in ("failed", "cancelled"), row["message"]
+        await asyncio.sleep(0.1)
+    raise AssertionError(f"it stays {row}")
+
+
+async def prepared(desk: Any) -> Any:
+    scan = await desk.scan(await desk.user(), options=Jsonb(OPTIONS))
+    await desk.upload(scan, "ball.xyz", ball())
+    await desk.start(scan)
+    return scan
+
+
+@pytest.mark.slow
+def test_a_scan_over_the_death_of_its_worker(at_desk: AtDesk) -> None:
+    async def work(desk: Any) -> None:
+        scan = await prepared(desk)
+        with worker(desk.settings, "one") as one:
+            # Killed once it has something to go on from.
+            await until(desk, scan, lambda row: row["stage"] in ("surface", "simplify"))
+            one.kill()
+            one.wait()
+        await asyncio.sleep(0.5)
+        assert list(sandbox.marked(scratch(desk.settings))) == []
+        killed = time.monotonic()
+        with worker(desk.settings, "two"):
+            row = await until(desk, scan, lambda row: row["attempts"] == 2)
+            assert time.monotonic() - killed < 60
+            row = await until(desk, scan, lambda row: row["state"] == "done")
+            assert row["worker"] == "two"
+            await check_results(desk, scan, 1)
+            events = await desk.rows(
+                "select data from scan_events where event = 'stage_finished' order by id"
+            )
+            stages = [(event["data"]["stage"], event["data"]["kept"]) for event in events]
+            assert ("points", True) in stages  # made by the first, kept by the second
+            assert len([stage for stage in stages if stage[1] is False]) == len(
+                {stage for stage, kept in stages if not kept}
+            )
+            await changed(desk, scan)
+        assert list(scratch(desk.settings).iterdir()) == []
+
+    at_desk(work)
+
+
+async def check_results(desk: Any, scan: Any, revision: int) -> None:
+    found = await desk.rows("select * from results where scan_id = %s", scan)
+    kinds = {(row["kind"], row["format"]) for row in found}
+    assert kinds >= {("model", "glb"), ("viewer", "mesh"), ("report", "html"), ("log", "txt")}
+    assert {row["kind"] for row in found} >= {"thumbnail", "preview"}
+    assert {row["revision"] for row in found} == {revision}
+    for row in found:
+        assert await desk.store.size(row["object_key"]) == row["bytes"]
+    async with desk.pool.connection() as connection:
+        lines = await log_lines(connection, scan, 100)
+    assert any("Building the surface" in line for line in lines)
+    text = str(await desk.rows("select data from scan_events")) + " ".join(lines)
+    assert str(desk.settings.data) not in text
+
+
+async def changed(desk: Any, scan: Any) -> None:
+    """Fewer triangles: only what depends on them is made again, and nothing stays of before."""
+    last = (await desk.rows("select max(id) as id from scan_events"))[0]["id"]
+    await desk.execute(
+        "update scans set options = %s where id = %s", Jsonb({**OPTIONS, "faces": 1000}), scan
+    )
+    await desk.start(scan)
+    await until(desk, scan, lambda row: row["state"] == "done")
+    events = await desk.rows(
+        "select data from scan_events where event = 'stage_finished' and id > %s", last
+    )
+    kept = {event["data"]["stage"]: event["data"]["kept"] for event in events}
+    assert kept["surface"]
+    assert not kept["simplify"]
+    await check_results(desk, scan, 2)
+    deadline = time.monotonic() + 30
+    while True:  # tidying is a job of its own
+        stored = {key async for key, _ in desk.store.list(f"scans/{scan}/results/")}
+        known = {row["object_key"] for row in await desk.rows("select object_key from results")}
+        if stored == known:
+            break
+        assert time.monotonic() < deadline, stored - known
+        await asyncio.sleep(0.2)
+    async with desk.pool.connection() as connection, connection.transaction():
+        await forget(connection, scan, desk.settings)
+    while [key async for key, _ in desk.store.list(f"scans/{scan}/")]:
+        assert time.monotonic() < deadline + 30
+        await asyncio.sleep(0.2)
+
+
+@pytest.mark.slow
+def test_a_stopped_worker_gives_back_and_a_cancel_ends_at_once(at_desk: AtDesk) -> None:
+    async def work(desk: Any) -> None:
+        scan = await prepared(desk)
+        with worker(desk.settings, "one") as one:
+            await until(desk, scan, lambda row: row["stage"] is not None)
+            one.send_signal(signal.SIGTERM)
+            assert one.wait(20) == 0
+            row = await desk.row(scan)
+            assert (row["state"], row["worker"], row["losses"]) == ("queued", None, 0)
+            assert await desk.jobs() == [str(scan)]
+            assert list(scratch(desk.settings).iterdir()) == []
+        with worker(desk.settings, "two"):
+            await until(desk, scan, lambda row: row["stage"] is not None and row["attempts"] == 2)
+            async with desk.pool.connection() as connection, connection.transaction():
+                await request_cancel(connection, scan, desk.settings)
+            began = time.monotonic()
+            while (await desk.row(scan))["state"] != "cancelled":
+                assert time.monotonic() - began < 10
+                await asyncio.sleep(0.1)
+            assert list(sandbox.marked(scratch(desk.settings))) == []
+
+    at_desk(work)
+
+
+@pytest.mark.slow
+def test_what_can_not_be_scanned_is_said_in_a_sentence(at_desk: AtDesk) -> None:
+    async def work(desk: Any) -> None:
+        scan = await desk.scan(await desk.user())
+        await desk.upload(scan, "../../etc/cron.d/ball.xyz", b"no points at all\n")
+        await desk.start(scan)
+        with worker(desk.settings, "one"):
+            deadline = time.monotonic() + PATIENCE
+            while (row := await desk.row(scan))["state"] != "failed":
+                assert time.monotonic() < deadline
+                await asyncio.sleep(0.1)
+        assert row["message"].startswith("ball.xyz")
+        assert str(desk.settings.data) not in row["message"]
+        assert row["attempts"] == 1
+
+    at_desk(work)
+
+
+def test_users_choose_nothing_of_the_server() -> None:
+    settings = ServiceSettings(scan_threads=3)
+    given = {
+        "faces": 5,
+        "workspace": "/etc",
+        "output": "/etc/passwd",
+        "cameras": "/etc/passwd",
+        "mask": "/etc",
+        "threads": 64,
+        "nonsense": 1,
+        "normal_map": None,
+    }
+    assert users_options("photo", given, settings) == {"faces": 5, "mode": "photo", "threads": 3}
+    assert users_options("photo", {"mask": "auto"}, settings)["mask"] == "auto"
