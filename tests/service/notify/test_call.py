@@ -131,7 +131,7 @@ def test_a_receiver_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(call, "_WAIT", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as mute:
         url = f"http://127.0.0.1:{mute.getsockname()[1]}/"
-        with pytest.raises(OSError, match="answer|timed out"):
+        with pytest.raises(OSError, match=r"answer|timed out"):
             asyncio.run(post(url, b"{}", {}, private=True))
 
 
