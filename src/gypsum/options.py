@@ -88,6 +88,7 @@ class Mode(StrEnum):
     PHOTO = "photo"
     SPLAT = "splat"
     LIDAR = "lidar"
+    FEATURELESS = "featureless"
 
 
 class Device(StrEnum):
@@ -125,12 +126,22 @@ class Preset:
     """Long side of the photos that they are trained on, pixels."""
     splat_steps: int
     """Steps of the training, a photo each."""
+    field_side: int
+    """Long side of the photos that a featureless object's surface is fitted to, pixels."""
+    evidence_side: int
+    """Long side of the depth maps that help there, pixels."""
 
 
 PRESETS = {
-    Quality.DRAFT: Preset(1600, 800, 5, 50_000, TextureSize.K2, False, 30_000, 480, 3_000),
-    Quality.NORMAL: Preset(2400, 1600, 8, 200_000, TextureSize.K4, True, 80_000, 640, 8_000),
-    Quality.HIGH: Preset(3200, 2400, 10, 500_000, TextureSize.K8, True, 150_000, 1280, 20_000),
+    Quality.DRAFT: Preset(
+        1600, 800, 5, 50_000, TextureSize.K2, False, 30_000, 480, 3_000, 400, 640
+    ),
+    Quality.NORMAL: Preset(
+        2400, 1600, 8, 200_000, TextureSize.K4, True, 80_000, 640, 8_000, 640, 1280
+    ),
+    Quality.HIGH: Preset(
+        3200, 2400, 10, 500_000, TextureSize.K8, True, 150_000, 1280, 20_000, 960, 1920
+    ),
 }
 
 _UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
@@ -271,7 +282,8 @@ class ScanOptions(BaseModel):
     mode: Mode = _option(
         Mode.PHOTO,
         "What to make: photo is a textured model, splat a radiance field of 3D Gaussians, for "
-        "looking at, and lidar a textured model of depth captures or point clouds.",
+        "looking at, lidar a textured model of depth captures or point clouds, and featureless a "
+        "textured model of a plain, glossy or metallic object.",
     )
     splats: int | None = _option(
         None,
@@ -426,8 +438,9 @@ class ScanOptions(BaseModel):
     )
     device: Device = _option(
         Device.AUTO,
-        "Where depth maps are made: cuda is an NVIDIA card with pycolmap-cuda12; auto takes it "
-        "when it is there.",
+        "Where depth maps are made and splats are trained: cuda is an NVIDIA card, with "
+        "pycolmap-cuda12 for depth maps and gypsum[cuda] for splats; auto takes it when it is "
+        "there.",
     )
     threads: int = _option(0, "Processor cores to use; 0 uses all.", unit="cores", ge=0, le=1024)
     memory: Bytes | None = _option(
@@ -440,6 +453,8 @@ class ScanOptions(BaseModel):
     def settings(self) -> Settings:
         """What the stages depend on, with the preset's values where nothing else was asked."""
         preset = PRESETS[self.quality]
+        featureless = self.mode is Mode.FEATURELESS
+        mask = self.mask or ("auto" if featureless else "")
         return {
             "quality": self.quality.value,
             "mode": self.mode.value,
@@ -450,7 +465,8 @@ class ScanOptions(BaseModel):
             "minutes": self.minutes,
             "frames": self.frames,
             "feature_side": preset.feature_side,
-            "depth_side": preset.depth_side,
+            "depth_side": preset.evidence_side if featureless else preset.depth_side,
+            "field_side": preset.field_side,
             "depth_photos": preset.depth_photos,
             "faces": self.faces or preset.faces,
             "texture": (self.texture or preset.texture).pixels,
@@ -467,7 +483,7 @@ class ScanOptions(BaseModel):
             "plan": self.plan,
             "dem": self.dem,
             "contours": self.contours,
-            "mask": _MASKED.get(self.mask or "", "given" if self.mask else "found"),
+            "mask": _MASKED.get(mask, "given" if mask else "found"),
             "sets": bool(self.set),
             "box": self.box if isinstance(self.box, str) else list(self.box),
             "marker_size": self.marker_size,

@@ -41,9 +41,7 @@ def ball(azimuth: float, elevation: float) -> Observation:
 
 
 def around(count: int = 24) -> list[Observation]:
-    return [
-        ball(2 * np.pi * n / count, (0.15, 0.75, -0.6)[n % 3] + 0.01 * n) for n in range(count)
-    ]
+    return [ball(2 * np.pi * n / count, (0.15, 0.75, -0.6)[n % 3] + 0.01 * n) for n in range(count)]
 
 
 def volume(mesh: Mesh) -> float:
@@ -98,9 +96,7 @@ def test_photos_that_do_not_show_a_place_say_nothing_of_it() -> None:
     cut = []
     for one in observations:
         # The right half of each photo is lost: three fifths of the ball stay in sight somewhere.
-        cut.append(
-            Observation(one.image[:, :100], one.mask[:, :100].copy(), one.K, one.R, one.t)
-        )
+        cut.append(Observation(one.image[:, :100], one.mask[:, :100].copy(), one.K, one.R, one.t))
     hull = carve(cut, Box.between([-1.3] * 3, [1.3] * 3), 0.06)
     assert hull.occupied().mean() * 2.6**3 > 4.0
 

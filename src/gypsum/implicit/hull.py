@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -41,6 +41,11 @@ _WORTH = 0.8
 _COARSE, _ROUNDS, _ROOM = 56, 3, 1.08
 #: Parts with less than this share of the largest one's volume are mistakes of masks.
 _SMALL_PART = 0.02
+#: Voxels along the longest side while masks are healed; the share of the photos that may deny what
+#: is given back, and how many times as many photos have to need it.
+_HEALING, _DENIED, _NEEDED = 96, 0.2, 2.0
+#: When more than this share of the hull would come back, the cameras don't fit together.
+_HEALED_MOST = 0.3
 
 
 @dataclass(frozen=True)
@@ -244,3 +249,90 @@ def _large_parts(occupied: Bool) -> Bool:
     sizes[0] = 0
     large: Bool = (sizes >= _SMALL_PART * sizes.max())[labels]
     return large & occupied
+
+
+def heal_masks(
+    observations: Sequence[Observation],
+    box: Box,
+    *,
+    contradictions: int = 0,
+    plane: Float64 | None = None,
+    threads: int = 0,
+) -> list[Observation]:
+    """The photos with masks that have back what only they lack.
+
+    A part of the object in deep shadow, or one that a network missed, is cut off in a few masks;
+    carved by these, it is missing from the outlines in many others, where nothing else can be in
+    its place. Space that few masks deny and more others need is the object's, and so
+    are the pixels that show it.
+    """
+    voxel = float(2 * box.half.max()) / _HEALING
+    hull = carve(
+        observations, box, voxel, contradictions=contradictions, plane=plane, threads=threads
+    )
+    size, inside = float(hull.voxel.max()), hull.occupied()
+    if not inside.any():
+        return list(observations)
+    centers = _centers(hull)
+    points, denied = centers, np.zeros(len(centers), np.int16)
+    for one in observations:
+        distance, _ = _one_distance(one, _outline_distance(one.mask), points)
+        denied += distance < -size / 2
+    most = max(1, round(_DENIED * len(observations)))
+    possible = (denied <= most) & ~inside.ravel()
+    if plane is not None:
+        possible &= points @ plane[:3] + plane[3] > 0
+    points, denied = points[possible], denied[possible]
+    needed = np.zeros(len(points), np.int16)
+    for one in observations:
+        x, y, shown = _pixels(one, points)
+        lacking = _lacking(one, centers[inside.ravel()], size)
+        needed[shown] += lacking[y[shown], x[shown]]
+    back = points[needed >= np.maximum(2, _NEEDED * np.maximum(denied, 1))]
+    if not len(back) or len(back) > _HEALED_MOST * np.count_nonzero(inside):
+        return list(observations)
+    return [_with_back(one, back, size) for one in observations]
+
+
+def _centers(hull: Hull) -> Float32:
+    """(N, 3) world, of all voxels."""
+    local = (np.indices(hull.values.shape).reshape(3, -1).T + 0.5) * hull.voxel - hull.box.half
+    return np.asarray(local @ hull.box.axes + hull.box.center, np.float32)
+
+
+def _pixels(one: Observation, points: Float32) -> tuple[NDArray[np.int64], NDArray[np.int64], Bool]:
+    """Columns and rows (N,) of the pixels that show world points, and whether the photo does."""
+    camera = points @ one.R.T.astype(np.float32) + one.t.astype(np.float32)
+    depth = np.maximum(camera[:, 2], 1e-9)
+    height, width = one.mask.shape
+    x = np.floor(camera[:, 0] / depth * one.K[0, 0] + one.K[0, 2]).astype(np.int64)
+    y = np.floor(camera[:, 1] / depth * one.K[1, 1] + one.K[1, 2]).astype(np.int64)
+    return x, y, (x >= 0) & (y >= 0) & (x < width) & (y < height)
+
+
+def _drawn(one: Observation, points: Float32, size: float) -> Bool:
+    """(h, w) where a photo shows voxels of side ``size`` around points (N, 3)."""
+    depth = float(np.median(points @ one.R[2].astype(np.float32)) + one.t[2])
+    reach = max(1, int(np.ceil(0.6 * size * one.K[0, 0] / max(depth, 1e-9))))
+    x, y, shown = _pixels(one, points)
+    seen = np.zeros(one.mask.shape, np.uint8)
+    seen[y[shown], x[shown]] = 1
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
+    return np.asarray(cv2.dilate(seen, kernel) > 0)
+
+
+def _lacking(one: Observation, points: Float32, size: float) -> Bool:
+    """(h, w) the object's pixels in which a photo shows none of the voxels."""
+    bare = (one.mask >= _INSIDE) & ~_drawn(one, points, size)
+    # Outlines that differ by a pixel lack nothing.
+    return cv2.morphologyEx(bare.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
+
+
+def _with_back(one: Observation, points: Float32, size: float) -> Observation:
+    """The photo with the pixels in its mask that show those of the points which it denied."""
+    distance, _ = _one_distance(one, _outline_distance(one.mask), points)
+    denied = points[distance < -size / 2]
+    if not len(denied):
+        return one
+    shown = _drawn(one, denied, size) & (one.mask < _INSIDE)
+    return replace(one, mask=np.where(shown, np.float32(1), one.mask))

@@ -82,10 +82,10 @@ def _partly(given: Mapping[str, Path]) -> bool:
 
 
 def _write(folder: Path, made: SingleMasks | None, *, features: bool) -> None:
-    _record(folder, masks=made is not None, given=made.given if made else (), features=features)
+    record(folder, masks=made is not None, given=made.given if made else (), features=features)
 
 
-def _record(
+def record(
     folder: Path, *, masks: bool, given: Iterable[str], features: bool, models: Sequence[int] = ()
 ) -> None:
     data = {"masks": masks, "given": sorted(given), "features": features, "models": list(models)}
@@ -130,7 +130,7 @@ def agree_in_sets(context: StageContext) -> None:
     from gypsum.masking import is_turntable
 
     if "masks" not in context.inputs:
-        _record(context.folder, masks=False, given=(), features=False)
+        record(context.folder, masks=False, given=(), features=False)
         return
     singles, photos = context.inputs["masks"], context.inputs["photos"]
     capture, before = Capture.read(photos), _read(singles)
@@ -156,7 +156,7 @@ def agree_in_sets(context: StageContext) -> None:
             placed += len(model.photos)
             given |= _agree_in_set(context, model, number, frozenset(given), progress)
     context.facts.update(placed=placed, agreed=len(given) - len(before["given"]))
-    _record(
+    record(
         context.folder,
         masks=before["masks"],
         given=given,

@@ -18,9 +18,9 @@ from gypsum.capture.rgbd import is_rgbd, rgbd_digest
 from gypsum.errors import InputError
 from gypsum.formats import ALL_FORMATS, FORMATS, format_of, stem_of, usd
 from gypsum.options import Matcher, Mode, ScanOptions, Settings, Until, scan_options
-from gypsum.pipelines import cloud, lidar, photo, splat
+from gypsum.pipelines import cloud, featureless, lidar, photo, splat
 from gypsum.workspace import Limits, Listener, Pipeline, Source, Step, Workspace, plan, run_pipeline
-from gypsum.workspace.devices import choose_device
+from gypsum.workspace.devices import DEPTH_PACKAGE, SPLATS_PACKAGE, choose_device
 from gypsum.workspace.events import RunFinished, ignore
 from gypsum.workspace.failures import explained_at
 from gypsum.workspace.folder import copy, read_json, write_json
@@ -46,6 +46,8 @@ _NOT_OF_FRAMES = (
     "refine", "watertight", "mask", "mask_model", "set", "marker_size", "distance", "points",
     "cameras", "matcher", "register_scans", "plan", "dem", "contours",
 )  # fmt: skip
+#: What a scan of a featureless object has no use for: its surface is closed, and fitted to photos.
+_NOT_OF_FEATURELESS = ("refine", "watertight", "set", "box")
 _FRAMES_UNTIL = (None, Until.CAMERAS, Until.SURFACE, Until.TEXTURE)
 
 StrPath = str | os.PathLike[str]
@@ -214,6 +216,14 @@ def _check_mode(options: ScanOptions) -> None:
         raise InputError(f"{flag} is for lidar scans; add --mode lidar, or leave it away.")
     for flag in _flags_set(options, () if splats else _OF_SPLATS):
         raise InputError(f"{flag} is for splats; add --mode splat, or leave it away.")
+    if options.mode is Mode.FEATURELESS:
+        for flag in _flags_set(options, _NOT_OF_FEATURELESS):
+            raise InputError(f"{flag} is not for --mode featureless; leave it away.")
+        if options.mask == "off":
+            raise InputError(
+                "A featureless object is told by its outlines: --mode featureless needs masks, so "
+                "leave --mask off away."
+            )
     for flag in _flags_set(options, () if options.mode is Mode.PHOTO else ("depth",)):
         raise InputError(
             f"{flag} is for the photo mode; captures with depth of their own are given as INPUT."
@@ -262,7 +272,8 @@ def _kind(options: ScanOptions, paths: Sequence[Path]) -> Kind:
         return Kind(lidar.LIDAR_SCAN, rgbd_digest, _check_frames)
     if options.mode is Mode.LIDAR and cloud.cloud_files(paths):
         return Kind(cloud.CLOUD_SCAN, cloud.digest_of, _check_clouds)
-    stages = splat.SPLAT_SCAN if options.mode is Mode.SPLAT else photo.PHOTO_SCAN
+    by_mode = {Mode.SPLAT: splat.SPLAT_SCAN, Mode.FEATURELESS: featureless.FEATURELESS_SCAN}
+    stages = by_mode.get(options.mode, photo.PHOTO_SCAN)
     return Kind(stages, capture_digest, _check_photos)
 
 
@@ -329,8 +340,11 @@ def _check_photos(
         clips = [file.source for file in photos if file.is_clip]
         stills = [file.source for file in photos if not file.is_clip]
         check_names(options.cameras, known, stills, clips)
-    needs = splat if options.mode is Mode.SPLAT else photo
     expected = expected_photos(photos, options.frames)
+    if options.mode is Mode.FEATURELESS:
+        memory = featureless.memory_needed(expected, settings)
+        return featureless.disk_needed(expected, settings), memory
+    needs = splat if options.mode is Mode.SPLAT else photo
     return needs.disk_needed(expected, settings), needs.memory_needed(settings)
 
 
@@ -362,7 +376,9 @@ def _settings(options: ScanOptions, target: Target) -> Settings:
         "formats": list(target.formats),
         "splat_mesh": any(name not in splat.OF_SPLATS for name in target.formats),
         "until": options.until,
-        "device": choose_device(options.device).value,
+        "device": choose_device(
+            options.device, SPLATS_PACKAGE if options.mode is Mode.SPLAT else DEPTH_PACKAGE
+        ).value,
     }
 
 

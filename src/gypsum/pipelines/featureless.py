@@ -1,0 +1,543 @@
+"""The Featureless Object Scan: plain, glossy and metallic things. It reads top to bottom as its
+stages.
+
+Cameras come from what is around the object, its outlines bound it, and a surface is fitted within
+that bound to all photos at once. It begins and ends as the Photo Scan does, with the same stages.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import takewhile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from gypsum.errors import ReconstructionError
+from gypsum.formats.atomic import atomic_write
+from gypsum.options import Settings
+from gypsum.pipelines import masks as masking_stages
+from gypsum.pipelines.masks import draw_masks
+from gypsum.pipelines.photo import PHOTO_SCAN, known_lengths, posed_views
+from gypsum.scene import Box, Capture, PointCloud, SparseModel, View
+from gypsum.workspace import Pipeline, Stage, StageContext
+
+if TYPE_CHECKING:
+    from gypsum.implicit import Hull, Observation
+
+Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
+
+_HULL, _MASKS, _EVIDENCE, _CARRIED_BY = "hull.npz", "masks.npz", "evidence.npy", "carried.json"
+
+#: Voxels along the longest side of the hull.
+_VOXELS = 192
+#: The object is sought within this many distances of the cameras from where they look.
+_REACH = 0.6
+#: Room around what all outlines have in common, where parts may lie that some of them lack.
+_ROOM = 1.15
+#: A mask was healed when this share of it came back.
+_HEALED = 0.005
+#: Share of the photos whose mask may miss a part of the object.
+_CONTRADICTIONS = 0.03
+#: A surface is doubtful where photos shaped it less than this.
+_DOUBTFUL = 0.25
+#: Photos that agree on a point of which its depth is sure.
+_SURE = 6
+#: Features in the surroundings that carry a photo, and the share of photos that need them.
+_CARRYING, _CARRIED = 400, 0.8
+#: With a smaller share of the photos placed by their detail, the object's outlines are tried; they
+#: have to fit by this share of the long side.
+_PLACED, _FITTING = 0.6, 0.004
+#: The object's mask is this much wider where features are left out, share of the long side.
+_WIDER = 0.008
+
+#: Bytes that a scan takes on disk and in memory, besides what its photos do.
+_DISK_PER_PHOTO, _DISK_PER_DEPTH_PIXEL, _DISK_FOR_RESULTS = 12 * 2**20, 60, 300 * 2**20
+_MEMORY_BASE, _MEMORY_PER_PHOTO_PIXEL = 1400 * 2**20, 40
+
+
+def mask_photos(context: StageContext) -> None:
+    """The object in each photo: by a plain backdrop where there is one, else as in a Photo Scan."""
+    from gypsum.masking.backdrop import mask_on_backdrop, plain_backdrop
+
+    photos = context.inputs["photos"]
+    capture = Capture.read(photos)
+    paths = [photos / "photos" / photo.name for photo in capture.photos]
+    brought = context.settings["mask_folder"] is not None or (photos / "alpha").exists()
+    if brought or not plain_backdrop(paths):
+        masking_stages.mask_photos(context)
+        return
+    (context.folder / "masks").mkdir(parents=True, exist_ok=True)
+    for done, (photo, path) in enumerate(zip(capture.photos, paths, strict=True), 1):
+        with Image.open(path) as file:
+            mask = mask_on_backdrop(np.asarray(file.convert("RGB")))
+        with atomic_write(context.folder / "masks" / f"{photo.name}.png") as target:
+            Image.fromarray(mask).save(target, "PNG", compress_level=2)
+        context.progress(done / len(paths), f"photo {done} of {len(paths)}")
+    names = [photo.name for photo in capture.photos]
+    # As exact as masks that people make, and taken as they are, too.
+    masking_stages.record(context.folder, masks=True, given=names, features=False)
+    context.facts.update(given=0, found=len(names), turntable=False, backdrop=True)
+
+
+def find_features(context: StageContext) -> None:
+    """Distinctive points around the object, where there are enough; else everywhere.
+
+    On gloss and metal, what looks distinctive is a reflection, which moves with the camera.
+    """
+    from gypsum.cameras import detect_features
+    from gypsum.pipelines.check import warn_of_photos
+
+    photos = context.inputs["photos"]
+    capture = Capture.read(photos)
+    warn_of_photos(capture, photos / "photos", context)
+    turning = masking_stages.feature_masks(context)
+    found = {}
+    for where in ("object",) if turning else ("around", "everywhere"):
+        found[where] = context.folder / where
+        masks = turning if turning else None
+        if where == "around":
+            masks = _masks_of_surroundings(context, capture)
+        detect_features(
+            capture,
+            photos / "photos",
+            found[where],
+            masks=masks,
+            long_side=context.settings["feature_side"],
+            threads=context.threads,
+            progress=context.progress,
+        )
+        counts = _feature_counts(found[where], capture)
+        if np.mean(counts >= _CARRYING) >= _CARRIED:
+            break
+    chosen = found[where]
+    for path in sorted(chosen.iterdir()):
+        path.rename(context.folder / path.name)
+    context.facts["where"] = where
+    context.facts["features"] = int(np.median(counts))
+
+
+def _masks_of_surroundings(context: StageContext, capture: Capture) -> Path:
+    """A folder of masks of all that is not the object."""
+    import cv2
+
+    folder = context.folder / "surroundings"
+    folder.mkdir(parents=True, exist_ok=True)
+    for photo in capture.photos:
+        source = context.inputs["masks"] / "masks" / f"{photo.name}.png"
+        if not source.exists():
+            continue
+        with Image.open(source) as file:
+            mask = np.asarray(file.convert("L"))
+        reach = max(1, round(_WIDER * max(mask.shape)))
+        kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
+        around = 255 - cv2.dilate((mask >= 128).astype(np.uint8) * 255, kernel)
+        with atomic_write(folder / f"{photo.name}.png") as file:
+            Image.fromarray(around).save(file, "PNG", compress_level=1)
+    return folder
+
+
+def _feature_counts(folder: Path, capture: Capture) -> NDArray[np.int64]:
+    from gypsum.cameras.features import Features, features_path
+
+    return np.array([
+        len(Features.load(features_path(folder, photo.name))) for photo in capture.photos
+    ])  # fmt: skip
+
+
+def carve_hull(context: StageContext) -> None:
+    """The part of space that all outlines leave: what the surface stays within."""
+    from gypsum.implicit import carve
+    from gypsum.implicit.hull import heal_masks, without_strays
+
+    views = posed_views(context)
+    observations = _observations(views, context.settings["field_side"])
+    plane = _ground(views, context)
+    context.progress(0.1, "finding where the object is")
+    rough = _box(observations, views, plane, context).grown(_ROOM)
+    context.progress(0.3, "looking for what single outlines lack")
+    healed = heal_masks(
+        observations,
+        rough,
+        contradictions=_contradictions(len(views)),
+        plane=plane,
+        threads=context.threads,
+    )
+    changed = [_changed(*pair) for pair in zip(observations, healed, strict=True)]
+    observations = healed
+    box = _box(observations, views, plane, context)
+    context.progress(0.5, "carving the outlines")
+    hull = without_strays(
+        carve(
+            observations,
+            box,
+            float(2 * box.half.max()) / _VOXELS,
+            contradictions=_contradictions(len(views)),
+            plane=plane,
+            threads=context.threads,
+        )
+    )
+    write_hull(context.folder / _HULL, hull)
+    with atomic_write(context.folder / _MASKS) as file:
+        np.savez_compressed(file, *[(255 * one.mask).astype(np.uint8) for one in observations])
+    inside = hull.occupied()
+    context.facts.update(
+        voxel=float(hull.voxel.max()),
+        volume=float(inside.sum() * hull.voxel.prod()),
+        grounded=plane is not None,
+        contradictions=_contradictions(len(views)),
+        healed=sum(share > _HEALED for share in changed),
+        carried=_carried(context, views, plane),
+    )
+
+
+def _changed(before: Observation, after: Observation) -> float:
+    """The share of the object in a mask that was given back to it."""
+    added = np.count_nonzero(after.mask >= 0.5) - np.count_nonzero(before.mask >= 0.5)
+    return added / max(1, np.count_nonzero(after.mask >= 0.5))
+
+
+def write_hull(path: Path, hull: Hull) -> None:
+    """One ``.npz`` file."""
+    with atomic_write(path) as file:
+        np.savez_compressed(
+            file, values=hull.values.astype(np.float16), box=json.dumps(hull.box.as_json())
+        )
+
+
+def read_hull(path: Path) -> Hull:
+    """What :func:`write_hull` wrote."""
+    from gypsum.implicit import Hull
+
+    with np.load(path) as data:
+        box = Box.from_json(json.loads(str(data["box"])))
+        return Hull(box, data["values"].astype(np.float32))
+
+
+def _contradictions(photos: int) -> int:
+    return round(_CONTRADICTIONS * photos)
+
+
+def _box(
+    observations: Sequence[Observation],
+    views: Sequence[View],
+    plane: Float64 | None,
+    context: StageContext,
+) -> Box:
+    """Where the outlines have something in common."""
+    from gypsum.implicit.hull import find_box
+    from gypsum.masking.hull import looked_at
+
+    center, distance = looked_at(views)
+    box = find_box(
+        observations,
+        center,
+        _REACH * distance,
+        contradictions=_contradictions(len(views)),
+        plane=plane,
+        threads=context.threads,
+    )
+    if box is None:
+        raise ReconstructionError(
+            "The outlines of the object in the photos have nothing in common: take photos with the "
+            "whole object in each, or make masks by hand and name their folder with --mask."
+        )
+    return box
+
+
+def _observations(
+    views: Sequence[View], side: int, cloud: PointCloud | None = None
+) -> list[Observation]:
+    """The photos with masks at the size in which a surface is fitted.
+
+    ``cloud`` holds points on which photos agree, with the numbers of the photos that see each:
+    these give the depths.
+    """
+    from gypsum.implicit import Observation
+
+    found = []
+    for number, view in enumerate(views):
+        if view.mask is None:
+            continue
+        small = view.limited(side)
+        with Image.open(view.mask) as file:
+            grey = file.convert("L").resize((small.width, small.height), Image.Resampling.BOX)
+            mask = np.asarray(grey, np.float32) / 255
+        depth, weight = (None, None) if cloud is None else _measured(small, number, cloud)
+        found.append(Observation(small.read(), mask, small.K, small.R, small.t, depth, weight))
+    return found
+
+
+def _measured(view: View, number: int, cloud: PointCloud) -> tuple[Float32, Float32]:
+    """Depths (h, w), 0 where unknown, of the points that a view sees, and how much they count."""
+    assert cloud.views is not None
+    assert cloud.support is not None
+    owners = np.repeat(np.arange(len(cloud)), np.diff(cloud.views.starts))
+    mine = owners[cloud.views.photos == number]
+    pixels, along = view.project(cloud.points[mine])
+    x, y = np.floor(pixels).astype(np.int64).T
+    shown = (along > 0) & (x >= 0) & (y >= 0) & (x < view.width) & (y < view.height)
+    x, y, along, mine = x[shown], y[shown], along[shown], mine[shown]
+    # The nearest of a pixel's points is written last.
+    order = np.argsort(-along, kind="stable")
+    depth, weight = (np.zeros((view.height, view.width), np.float32) for _ in range(2))
+    depth[y[order], x[order]] = along[order]
+    sure = np.minimum(cloud.support[mine] / _SURE, 1)
+    weight[y[order], x[order]] = sure[order]
+    return depth, weight
+
+
+def _ground(views: Sequence[View], context: StageContext) -> Float64 | None:
+    """The plane (4,) that the object stands on, where the surroundings tell."""
+    from gypsum.masking import find_ground
+
+    if _carried_by(context) == "outlines":  # Which tell of nothing but the object.
+        return None
+    return find_ground(views, SparseModel.read(context.inputs["undistort"] / "sparse").points)
+
+
+_NOTES = {
+    "given": "The cameras are those that were given.",
+    "table": "The cameras rest on what the object stands on, which has detail of its own.",
+    "background": "The cameras rest on the surroundings of the object.",
+    "object": "The cameras rest on the object's own detail, as its surroundings don't turn with "
+    "it.",
+    "everything": "The cameras rest on all that the photos show, the object's own detail too: "
+    "what is around it has little.",
+    "outlines": "The cameras rest on the object's outlines: it turned on one axis before a still "
+    "camera. How far apart they are is as exact as the outlines are.",
+}
+
+
+def _carried(context: StageContext, views: Sequence[View], plane: Float64 | None) -> str:
+    """What carried the cameras; a key of ``_NOTES``."""
+    how = _carried_by(context)
+    if how != "around":
+        return {"everywhere": "everything"}.get(how, how)
+    if plane is None:
+        return "background"
+    from gypsum.masking.hull import looked_at
+
+    center, distance = looked_at(views)
+    points = SparseModel.read(context.inputs["undistort"] / "sparse").points
+    near = np.linalg.norm(points - center, axis=1) < distance
+    flat = np.abs(points @ plane[:3] + plane[3]) < 0.02 * distance
+    return "table" if np.mean(near & flat) > 0.5 else "background"
+
+
+def _carried_by(context: StageContext) -> str:
+    return str(json.loads((context.inputs["cameras"] / _CARRIED_BY).read_text(encoding="utf-8")))
+
+
+def find_cameras(context: StageContext) -> None:
+    """Where each photo was taken: told by what has detail, or else by the object's outlines."""
+    from gypsum.cameras import estimate_cameras
+    from gypsum.pipelines.photo import _known_cameras
+
+    photos, known = context.inputs["photos"], _known_cameras(context)
+    capture = Capture.read(photos)
+    found, failed = None, None
+    try:
+        found = estimate_cameras(
+            capture,
+            photos / "photos",
+            context.inputs["matches"],
+            context.folder / "mapping",
+            known=known,
+            lengths=known_lengths(context.settings),
+            threads=context.threads,
+            progress=context.progress,
+        )
+    except ReconstructionError as error:
+        failed = error
+    given = known is not None and known.has_poses
+    placed = 0 if found is None else len(found.model.photos)
+    turned = None if given or placed >= _PLACED * len(capture.photos) else _turned(context, capture)
+    if turned is not None:
+        model, facts, carried = *turned, "outlines"
+    elif found is not None:
+        model, facts, carried = found.model, found.facts, "given" if given else _where(context)
+        for name, reason in facts["unregistered"].items():
+            context.warn(f"{name} was left out: it {reason}.")
+        for sentence in found.warnings:
+            context.warn(sentence)
+    else:
+        assert failed is not None
+        raise failed
+    model.write(context.folder / "sparse")
+    with atomic_write(context.folder / _CARRIED_BY) as file:
+        file.write(json.dumps(carried).encode())
+    context.facts.update(facts)
+
+
+def _turned(context: StageContext, capture: Capture) -> tuple[SparseModel, dict[str, Any]] | None:
+    """Cameras by the object's outlines, as on a turntable; None where these fit no such motion."""
+    from gypsum.cameras.circular import model_of, solve_circular
+
+    outlines = []
+    for photo in capture.photos:
+        path = context.inputs["masks"] / "masks" / f"{photo.name}.png"
+        if not path.exists():
+            return None
+        with Image.open(path) as file:
+            outlines.append(np.asarray(file.convert("L")) >= 128)
+    context.progress(0.96, "placing photos by the object's outlines")
+    motion = solve_circular(outlines)
+    height, width = outlines[0].shape
+    if motion is None or motion.error_px > _FITTING * max(width, height):
+        return None
+    model = model_of(motion, [photo.name for photo in capture.photos], width, height)
+    turn = np.degrees(np.diff(motion.angles))
+    return model, {
+        "registered": len(model.photos),
+        "given": len(capture.photos),
+        "points": len(model.points),
+        "observations": 2 * len(model.points),
+        "mean_track_length": 2.0,
+        "reprojection_error_px": round(motion.error_px, 3),
+        "groups": [],
+        "matches": {},
+        "focal_lengths": {},
+        "unregistered": {},
+        "up": "axis",
+        "up_note": f"up is the axis on which the object turned, by {np.median(turn):.1f}° from "
+        "photo to photo",
+        "metric": False,
+        "scale": "cameras",
+        "scale_note": "the size is unknown; the cameras' spread is 1",
+    }
+
+
+def _where(context: StageContext) -> str:
+    """Where the features are that carried the cameras."""
+    from gypsum.workspace import Workspace
+
+    record = Workspace(context.workspace).last_record("features")
+    return "everywhere" if record is None else str(record.facts["where"])
+
+
+def fit_surface(context: StageContext) -> None:
+    """The surface within the hull."""
+    from gypsum.formats.ply import write_mesh
+    from gypsum.implicit.meshing import surface_nets
+
+    hull = read_hull(context.inputs["hull"] / _HULL)
+    mesh = surface_nets(hull.values, hull.box)
+    write_mesh(context.folder / "mesh.ply", mesh)
+    np.save(context.folder / _EVIDENCE, np.ones(len(mesh.vertices), np.float32))
+    low, high = hull.box.bounds
+    context.facts["box"] = {"how": "automatic", "low": low.tolist(), "high": high.tolist()}
+    context.facts["faces"] = len(mesh.faces)
+
+
+def draw_previews(context: StageContext) -> None:
+    """Pictures of the model from all around, of its cameras, and of what is doubtful."""
+    from gypsum.formats.ply import read_cloud
+    from gypsum.formats.textured import read_textured
+    from gypsum.report import write_previews
+
+    sparse = SparseModel.read(context.inputs["cameras"] / "sparse")
+    drawn = write_previews(
+        context.folder / "previews",
+        read_textured(context.inputs["texture"]),
+        read_cloud(context.inputs["fusion"] / "cloud.ply"),
+        sparse,
+        posed_views(context),
+        threads=context.threads,
+        progress=context.progress,
+    )
+    context.facts["agreement_db"] = drawn.agreement_db
+    draw_masks(context, posed_views(context), context.folder / "previews")
+
+
+def disk_needed(photos: int, settings: Settings) -> int:
+    """Bytes that a scan's workspace may take."""
+    pixels = settings["depth_side"] ** 2 * 3 // 4
+    return int(_DISK_FOR_RESULTS + photos * (_DISK_PER_PHOTO + pixels * _DISK_PER_DEPTH_PIXEL))
+
+
+def memory_needed(photos: int, settings: Settings) -> int:
+    """Bytes without which a scan does not get through."""
+    pixels = settings["field_side"] ** 2 * 3 // 4
+    return int(_MEMORY_BASE + photos * pixels * _MEMORY_PER_PHOTO_PIXEL)
+
+
+_HERE = "gypsum.pipelines.featureless"
+
+#: The stages of the Photo Scan with which this one begins: all that come before the depth maps.
+_SHARED = tuple(takewhile(lambda stage: stage.name != "depth", PHOTO_SCAN.stages))
+_OWN = {
+    "masks": f"{_HERE}:mask_photos",
+    "features": f"{_HERE}:find_features",
+    "cameras": f"{_HERE}:find_cameras",
+}
+
+
+def _begun() -> tuple[Stage, ...]:
+    """Them, with this mode's own way to find features and cameras."""
+    stages = []
+    for stage in _SHARED:
+        needs = (*stage.needs, "masks") if stage.name == "cameras" else stage.needs
+        own = _OWN.get(stage.name, stage.function)
+        stages.append(replace(stage, function=own, needs=needs))
+    return tuple(stages)
+
+
+def _as_in_photos(name: str, needs: tuple[str, ...]) -> Stage:
+    """A stage of the Photo Scan that is given other inputs."""
+    stage = next(stage for stage in PHOTO_SCAN.stages if stage.name == name)
+    return replace(stage, needs=needs)
+
+
+_VIEWS = ("undistort", "object", "ground")
+_EVERYTHING = (
+    *(stage.name for stage in _SHARED), "depth", "ground", "fusion", "hull", "surface", "simplify",
+    "texture", "export", "previews",
+)  # fmt: skip
+
+FEATURELESS_SCAN = Pipeline(
+    "featureless",
+    (
+        *_begun(),
+        _as_in_photos("depth", ("undistort", "object")),
+        _as_in_photos("ground", ("masks", "sets", "undistort", "object", "depth")),
+        _as_in_photos("fusion", (*_VIEWS, "depth")),
+        Stage(
+            "hull",
+            "Carving the outlines out of space",
+            f"{_HERE}:carve_hull",
+            "dense",
+            needs=("cameras", *_VIEWS),
+            settings=("field_side",),
+            cost=15,
+        ),
+        Stage(
+            "surface",
+            "Fitting a surface to the photos",
+            f"{_HERE}:fit_surface",
+            "surface",
+            needs=(*_VIEWS, "fusion", "hull"),
+            settings=("field_side", "quality"),
+            cost=300,
+        ),
+        _as_in_photos("simplify", ("surface",)),
+        _as_in_photos("texture", (*_VIEWS, "surface", "simplify")),
+        _as_in_photos("export", ("texture",)),
+        Stage(
+            "previews",
+            "Drawing pictures of the model",
+            f"{_HERE}:draw_previews",
+            "files",
+            needs=("cameras", *_VIEWS, "fusion", "surface", "texture"),
+            publishes=("previews",),
+            cost=30,
+        ),
+        _as_in_photos("report", _EVERYTHING),
+    ),
+)
