@@ -356,7 +356,7 @@ LIDAR_SCAN = Pipeline(
             "surface",
             needs=("cameras",),
             settings=("voxel", "box"),
-            version=2,
+            version=3,
             publishes=("cloud.ply",),
             cost=10,
         ),

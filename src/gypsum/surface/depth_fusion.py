@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from gypsum.errors import ReconstructionError
 from gypsum.scene import Box, Mesh, Progress, RgbdFrame, no_progress
 from gypsum.scene.depth import denoised, noise_share
+from gypsum.surface.fairing import faired
 from gypsum.surface.topology import (
     compact,
     face_areas,
@@ -32,6 +33,13 @@ Float64 = NDArray[np.float64]
 
 #: A jump between neighbours of more than this share of the depth is an edge of something.
 EDGE = 0.02
+#: Between things most of the jump, this share of what lies between pixels so far on both sides, is
+#: passed within two pixels.
+SUDDEN, ASIDE = 0.4, 4
+#: Steps of smoothing the surface's roughness, which is that of voxels.
+FAIRED = 5
+#: Normals are those of a map without noise of this share of the depth.
+SMOOTHED = 0.01
 #: Surfaces seen at a flatter angle than 85 degrees tell nothing.
 FLATTEST = 0.08
 #: Depth whose pixels weigh one, metres; noise grows with the depth, the weight falls with its
@@ -79,44 +87,60 @@ def pixel_weights(frame: RgbdFrame, depth: Float32) -> Float32:
 def _between_things(depth: Float32) -> NDArray[np.bool_]:
     """(h, w) pixels whose depth is a mixture of two things, and lies on neither.
 
-    Something clearly nearer is on one side and something clearly farther on the other. Pixels of
-    a thin thing have what is farther on both sides, and stay.
+    Something clearly nearer is on one side and something clearly farther on the other, and most of
+    what lies between them is passed within two pixels: slopes go on. Pixels of a thin thing have
+    what is farther on both sides, and stay.
     """
-    height, width = depth.shape
     between = np.zeros(depth.shape, bool)
     limit = np.float32(EDGE) * depth
     lower, upper = depth - limit, depth + limit
-    padded = cv2.copyMakeBorder(depth, 1, 1, 1, 1, cv2.BORDER_REPLICATE)
+    padded = cv2.copyMakeBorder(depth, *(4 * (ASIDE,)), cv2.BORDER_REPLICATE)
     for dy, dx in ((0, 1), (1, 0), (1, 1), (1, -1)):
-        one, other = (
-            padded[1 + side * dy : 1 + side * dy + height, 1 + side * dx : 1 + side * dx + width]
-            for side in (1, -1)
-        )
+        one, other = (_moved(padded, depth.shape, side * dy, side * dx) for side in (1, -1))
         near, far = cv2.min(one, other), cv2.max(one, other)
-        between |= (near > 0) & (near < lower) & (far > upper)
+        jump = (near > 0) & (near < lower) & (far > upper)
+        if jump.any():
+            ends = [
+                _moved(padded, depth.shape, side * ASIDE * dy, side * ASIDE * dx)
+                for side in (1, -1)
+            ]
+            between |= jump & (far - near > SUDDEN * np.abs(ends[0] - ends[1]))
     return between & (depth > 0)
+
+
+def _moved(padded: Float32, shape: tuple[int, ...], dy: int, dx: int) -> Float32:
+    """(h, w) the neighbours at an offset, of a map with a border of `ASIDE`."""
+    height, width = shape
+    return padded[ASIDE + dy : ASIDE + dy + height, ASIDE + dx : ASIDE + dx + width]
 
 
 def _cosines(depth: Float32, K: Float64) -> Float32:
     """(h, w) cosines between lines of sight and the surface's normals; 0 where too flat.
 
     With the depth z and the ray r = ((u - cx) / fx, (v - cy) / fy, 1), the surface's normal is
-    n = (fx z_u, fy z_v, -(z + (u - cx) z_u + (v - cy) z_v)), and n r = -z.
+    n = (fx z_u, fy z_v, -(z + (u - cx) z_u + (v - cy) z_v)), and n r = -z. Slopes are those on the
+    flatter side of a pixel, so that an edge makes nothing of the thing before it flat.
     """
     height, width = depth.shape
     x = (np.arange(width) + 0.5 - K[0, 2]).astype(np.float32)
     y = (np.arange(height) + 0.5 - K[1, 2]).astype(np.float32)[:, None]
     # Noise would tilt normals of single pixels.
-    known = cv2.blur((depth > 0).astype(np.float32), (5, 5))
-    smooth = cv2.blur(depth, (5, 5)) / np.maximum(known, np.float32(0.04))
-    across = cv2.Sobel(smooth, cv2.CV_32F, 1, 0, scale=1 / 8)
-    down = cv2.Sobel(smooth, cv2.CV_32F, 0, 1, scale=1 / 8)
+    smooth = denoised(depth, SMOOTHED)
+    across, down = _slopes(smooth), _slopes(smooth.T).T
     along = smooth + x * across + y * down
     fx, fy = np.float32(K[0, 0]), np.float32(K[1, 1])
     normals = (fx * across) ** 2 + (fy * down) ** 2 + along**2
     rays = (x / fx) ** 2 + (y / fy) ** 2 + np.float32(1)
     cosines = smooth / np.sqrt(np.maximum(normals * rays, np.float32(1e-20)))
     return np.where(cosines > FLATTEST, cosines, 0).astype(np.float32)
+
+
+def _slopes(depth: Float32) -> Float32:
+    """(h, w) change of depth by a pixel to the right, over two pixels on the flatter side."""
+    padded = np.pad(depth, ((0, 0), (2, 2)), "edge")
+    steps = (padded[:, 2:] - padded[:, :-2]) / np.float32(2)
+    before, after = steps[:, :-2], steps[:, 2:]
+    return np.where(np.abs(before) < np.abs(after), before, after)
 
 
 def depth_noise(frames: Sequence[RgbdFrame]) -> tuple[float, float]:
@@ -191,6 +215,7 @@ def fuse_frames(
         mesh = compact(Mesh(mesh.vertices, mesh.faces[inside[mesh.faces].all(axis=1)]))
     progress(0.9, "leaving out dirt")
     mesh = without_dirt(without_degenerate_faces(mesh), np.pi * (DIRT_VOXELS * voxel) ** 2)
+    mesh = faired(mesh, FAIRED)
     if not len(mesh.faces):
         raise ReconstructionError(
             "The depth maps show no surface together; their places in space do not fit each other."
