@@ -14,7 +14,7 @@ from scipy.ndimage import binary_closing
 
 from gypsum.errors import ReconstructionError
 from gypsum.scene import View
-from gypsum.surface import SurfaceOptions, reconstruct_surface
+from gypsum.surface import SurfaceOptions, reconstruct, reconstruct_surface
 
 from .shapes import (
     areas,
@@ -147,8 +147,11 @@ def test_an_object_cut_out_by_masks_is_closed_where_it_stood(tmp_path: Path) -> 
     assert np.any(edge_uses(open_below) == 1)
 
 
-def test_what_lies_beside_the_object_in_masks_is_no_patch(tmp_path: Path) -> None:
+def test_what_lies_beside_the_object_in_masks_is_no_patch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A hole in a plate that Poisson closes; nothing is behind it, but it is not in the masks."""
+    monkeypatch.setattr(reconstruct, "OBJECT_HOLES", 0.2)
     points, _ = plane_points(0.5, 0.01)
     plate = points[np.linalg.norm(points, axis=1) > 0.1]
 
@@ -169,6 +172,23 @@ def test_what_lies_beside_the_object_in_masks_is_no_patch(tmp_path: Path) -> Non
         centers = mesh.vertices[mesh.faces].mean(axis=1)
         webbed = (np.linalg.norm(centers, axis=1) < 0.05).any()
         assert webbed == webs
+
+
+def test_what_hardly_any_photo_tells_is_not_the_object_in_masks(tmp_path: Path) -> None:
+    """A patch of a ball that floats above it, as where photos agree by chance in the dark."""
+    points, normals = sphere_points(30_000)
+    top = points[:, 2] > 0.45
+    patch = cloud_of(points[top] + (0, 0, 0.05), normals[top], support=2)
+    ball = cloud_of(points[~top], normals[~top], support=24)
+    views = orbit(8, 3.0, 1.5)
+    for given, kept in (
+        (views, True),
+        (masked(views, lambda view: shows_ball(view, 0.6, -1.0), tmp_path), False),
+    ):
+        mesh = reconstruct_surface(joined(ball, patch), given, COARSE, threads=1)
+        above = mesh.vertices[:, 2] > 0.52
+        assert above.any() == kept
+        assert mesh.vertices[:, 2].min() == pytest.approx(-0.5, abs=0.01)
 
 
 def test_too_few_points_are_explained() -> None:

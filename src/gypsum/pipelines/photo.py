@@ -592,7 +592,7 @@ PHOTO_SCAN = Pipeline(
             "surface",
             needs=("undistort", "object", "ground", "depth", "fusion"),
             settings=("watertight", "box"),
-            version=6,
+            version=7,
             cost=80,
         ),
         Stage(

@@ -14,7 +14,7 @@ from gypsum.scene import Box, Mesh, PointCloud, Progress, View, no_progress
 from gypsum.surface.closing import SPACING, base_points, solid
 from gypsum.surface.poisson import octree_depth, poisson
 from gypsum.surface.region import choose_region
-from gypsum.surface.thinning import Samples, merge_flat, thin
+from gypsum.surface.thinning import Samples, merge_flat, thin, trusted
 from gypsum.surface.topology import (
     compact,
     manifold,
@@ -29,6 +29,9 @@ FEWEST_POINTS = 100
 #: Poisson reconstruction takes about 2.4 KiB and 130 microseconds for each point that it fits: this
 #: many keep the stage below 2.5 GiB and two minutes.
 MOST_FITTED = 850_000
+#: Of an object cut out by masks, only holes up to this share of its diagonal stay closed: nothing
+#: around it hides what was guessed.
+OBJECT_HOLES = 0.02
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ def reconstruct_surface(
     Returns:
         A manifold mesh in the cloud's frame, counter-clockwise seen from where the photos are;
         closed when it was asked to be watertight. Photos with masks leave the object alone, closed
-        where it stood.
+        where it stood, and open where hardly any photo tells where it is.
     """
     workers = threads if threads > 0 else os.cpu_count() or 1
     progress(0.0, "finding what the photos are about")
@@ -77,13 +80,15 @@ def reconstruct_surface(
     progress(0.1, f"fitting a surface to {len(fitted):,} points")
     extent = np.ptp(fitted.points, axis=0)
     depth = octree_depth(float(extent.max()), float(np.quantile(samples.cells, 0.05)))
-    widest = options.fill_holes * min(box.diagonal, float(np.linalg.norm(extent)))
     stood = any(view.mask for view in views)
     rough = stood or options.watertight
+    holes = min(options.fill_holes, OBJECT_HOLES) if stood else options.fill_holes
+    widest = holes * min(box.diagonal, float(np.linalg.norm(extent)))
     # Where bases are needed, this only has to show the openings.
     mesh = poisson(fitted, depth - rough, options.point_weight)
     progress(0.3 if rough else 0.8, "removing what no photo shows")
-    mesh = _cleaned(mesh, samples, views, widest, workers)
+    known = trusted(samples, workers) if stood else samples
+    mesh = _cleaned(mesh, known, views, widest, workers)
     if rough and len(mesh.faces):
         progress(0.35, "closing the surface")
         cell = float(np.median(samples.cells))
@@ -95,7 +100,7 @@ def reconstruct_surface(
             mesh = solid(mesh)
         else:
             wide = np.full(len(base), SPACING * cell, np.float32)
-            based = Samples(_joined(samples.cloud, base), np.append(samples.cells, wide))
+            based = Samples(_joined(known.cloud, base), np.append(known.cells, wide))
             mesh = _cleaned(mesh, based, views, widest, workers)
     if not len(mesh.faces):
         raise ReconstructionError(

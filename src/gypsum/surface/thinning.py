@@ -24,6 +24,9 @@ NEIGHBOURS = 6
 REACH = 4.0
 #: Normals of one cell whose mean is shorter than this contradict each other.
 COHERENT = 0.2
+#: Samples are weak when those around them have this little of the support that is usual, and
+#: less than so much. Where few photos agree, as in the dark between two legs, many are wrong.
+WEAK, ENOUGH = 1 / 6, 6.0
 #: Points lie in a plane when their RMS distance from it is at most this share of their cell ...
 FLAT_DISTANCE = 0.2
 #: ... and the mean of their unit normals is at least this long.
@@ -42,6 +45,20 @@ class Samples:
     def tree(self) -> cKDTree:
         """Over ``cloud.points``; made when it is first asked for, after the octree has gone."""
         return cKDTree(self.cloud.points)
+
+
+def trusted(samples: Samples, workers: int = -1) -> Samples:
+    """Those that are not weak; all of them where supports are not known.
+
+    The support of a sample is that of all points of its cell: one photo may count twice.
+    """
+    support = samples.cloud.support
+    if support is None or len(support) <= NEIGHBOURS:
+        return samples
+    _, near = samples.tree.query(samples.cloud.points, k=NEIGHBOURS + 1, workers=workers)
+    around = np.median(support[near], axis=1)
+    keep = around >= min(ENOUGH, WEAK * float(np.median(support)))
+    return Samples(samples.cloud.select(keep), samples.cells[keep])
 
 
 def merge_flat(samples: Samples) -> PointCloud:
