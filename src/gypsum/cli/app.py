@@ -12,6 +12,7 @@ from gypsum.cli.convert import convert
 from gypsum.cli.markers import markers
 from gypsum.cli.mesh import mesh
 from gypsum.cli.options import options
+from gypsum.cli.remote import app as remote
 from gypsum.cli.render import render
 from gypsum.cli.sample import sample
 from gypsum.cli.scan import scan
@@ -39,6 +40,7 @@ app.command()(render)
 app.command()(markers)
 app.command()(serve)
 app.command()(worker)
+app.add_typer(remote, name="remote")
 app.command()(options)
 
 
