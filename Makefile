@@ -8,13 +8,15 @@ SOURCES := pyproject.toml constraints.txt CMakeLists.txt scripts/install.sh \
 	$(shell find src native -not -name '*.so' -not -name '*.pyc' -not -name '__pycache__' | sed 's/ /\\ /g')
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format bench blender blender-test clean
+.PHONY: help install demo demo-web web test lint format bench blender blender-test clean
 
 help:
 	@echo "make demo     install, scan a sample capture, show where the model is"
+	@echo "make demo-web  the same in the browser: the service started, a scan made by its page"
 	@echo "make test     install, then check style, types, import rules and run all tests"
 	@echo "make install  build the package into $(VENV), unless it is up to date"
 	@echo "make lint     style, types and import rules only"
+	@echo "make web      build the web app of web/ into the package (only after a change of it)"
 	@echo "make format   lay the code out as the house does"
 	@echo "make bench    measure the native kernels against their references"
 	@echo "make blender  pack the Blender add-on into $(BLENDER_ZIP)"
@@ -29,6 +31,12 @@ $(STAMP): $(SOURCES)
 
 demo: install
 	@sh scripts/demo.sh
+
+demo-web: install
+	@sh scripts/demo_web.sh
+
+web:
+	@sh scripts/web.sh
 
 lint: install
 	$(BIN)/ruff check .

@@ -47,10 +47,20 @@ def browser() -> Iterator[Any]:
         running.close()
 
 
-@pytest.fixture
-def ada(browser: Any, url: str) -> Iterator[Visitor]:
+@pytest.fixture(scope="module")
+def account(browser: Any, url: str) -> Visitor:
+    """Someone who signed up."""
     visitor = Visitor(browser, url, DESK)
     visitor.sign_up()
+    return visitor
+
+
+@pytest.fixture
+def ada(browser: Any, account: Visitor) -> Iterator[Visitor]:
+    """The same person in a browser of their own."""
+    state = account.context.storage_state()
+    visitor = Visitor(browser, account.url, DESK, storage_state=state)
+    visitor.email = account.email
     yield visitor
     visitor.context.close()
 
@@ -109,7 +119,7 @@ def test_from_signing_up_to_the_download(ada: Visitor, browser: Any, tmp_path: P
 
     # Other settings take neither a new upload nor what doesn't depend on them.
     page.get_by_text("Settings", exact=True).click()
-    page.get_by_label("Faces").fill("500")
+    page.get_by_label("Triangles").fill("500")
     page.get_by_role("button", name="Make it anew").click()
     page.get_by_role("progressbar", name="The whole scan").wait_for()
     ada.see(PATIENCE)
@@ -182,7 +192,7 @@ def test_wrong_passwords_and_the_way_back(browser: Any, ada: Visitor) -> None:
     page.get_by_role("alert").wait_for()
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
-    page.get_by_role("heading", name="Account").wait_for()
+    page.get_by_role("heading", name="Account", exact=True).wait_for()
     guest.context.close()
 
 

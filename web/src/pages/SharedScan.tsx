@@ -1,6 +1,7 @@
 /** A scan that someone shares, for everyone who has its link. */
 import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
+import { address } from "../api/client.ts";
 import { readShared } from "../api/scans.ts";
 import { Loading } from "../parts/Loading.tsx";
 import { day } from "../parts/words.ts";
@@ -28,7 +29,7 @@ export function SharedScan({ token }: { token: string }): JSX.Element {
           {shared.licence && <> · <a rel="license" href="https://creativecommons.org/licenses/by/4.0/">{shared.licence}</a></>}
         </p>
         <div class="actions start"><Ar results={results} title={shared.title} /></div>
-        <section class="panel" aria-label="Download"><Downloads results={results} /></section>
+        <section class="panel" aria-label="Download"><Downloads results={results} archive={address(`/shared/${encodeURIComponent(token)}/archive`)} /></section>
       </div>
     </main>
   );

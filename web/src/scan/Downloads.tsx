@@ -8,8 +8,8 @@ import type { Result } from "../api/types.ts";
 
 interface Props {
   results: readonly Result[];
-  /** Where all of them come at once; of a shared scan there is no archive. */
-  archive?: string;
+  /** Where all of them come at once. */
+  archive: string;
 }
 
 export function Downloads({ results, archive }: Props): JSX.Element {
@@ -31,7 +31,7 @@ export function Downloads({ results, archive }: Props): JSX.Element {
           </li>
         ))}
       </ul>
-      {archive && <ButtonLink icon="download" to={archive} download>All as a zip</ButtonLink>}
+      <ButtonLink icon="download" to={archive} download>All as a zip</ButtonLink>
     </>
   );
 }

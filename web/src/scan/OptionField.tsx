@@ -58,7 +58,7 @@ function all(option: Option): Value[] {
 }
 
 function shown(value: Value): string {
-  if (value === null) return "Automatic";
+  if (value === null) return "Default";
   if (value === true) return "On";
   if (value === false) return "Off";
   const text = String(value);

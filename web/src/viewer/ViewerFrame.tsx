@@ -19,6 +19,14 @@ interface Props {
   cropping?: (box: Bounds) => JSX.Element;
 }
 
+/** Browsers' own words for these two help nobody. */
+function explained(error: unknown): string {
+  const text = words(error);
+  if (/webgl/i.test(text)) return "This browser can't draw in 3D; the downloads work all the same.";
+  if (/import/i.test(text)) return "A part of the page is missing; load the page again.";
+  return text;
+}
+
 const TITLES = { mesh: "Model", splats: "Splats", points: "Points" };
 
 export function ViewerFrame({ name, viewables, whole = false, cropping }: Props): JSX.Element {
@@ -45,7 +53,7 @@ export function ViewerFrame({ name, viewables, whole = false, cropping }: Props)
       made.ruler.hint = setHint;
       setStage(made);
     }).catch((error: unknown) => {
-      setProblem(/webgl/i.test(words(error)) ? "This browser can't draw in 3D; the downloads work all the same." : words(error));
+      setProblem(explained(error));
       setState("failed");
     });
     return () => {
@@ -71,7 +79,7 @@ export function ViewerFrame({ name, viewables, whole = false, cropping }: Props)
     };
     open().catch((error: unknown) => {
       if (gone) return;
-      setProblem(words(error));
+      setProblem(explained(error));
       setState("failed");
     });
     return () => {
