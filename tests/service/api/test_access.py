@@ -41,6 +41,7 @@ class Case:
     """Whether it is about something that has an owner."""
     status: int = 200
     """Of those who may."""
+    query: str = ""
 
 
 _UPLOAD = {**TUS, "Upload-Length": "10", "Upload-Metadata": "filename YS5qcGc="}
@@ -98,6 +99,16 @@ CASES = {
     "POST /api/v1/webhooks": Case(Access.ACCOUNT, _HOOK, status=201),
     "DELETE /api/v1/webhooks/{webhook_id}": Case(Access.ACCOUNT, object=True, status=204),
     "POST /api/v1/webhooks/{webhook_id}/test": Case(Access.ACCOUNT, object=True, status=202),
+    "POST /api/v1/open/{kind}/image": Case(Access.WRITE, status=422),
+    "POST /api/v1/open/{kind}/video": Case(Access.WRITE, status=422),
+    "GET /api/v1/open/model/getStatus": Case(
+        Access.READ, object=True, query="?serialize={scan_id}"
+    ),
+    "GET /api/v1/open/model/getModelZip": Case(
+        Access.READ, object=True, query="?serialize={scan_id}"
+    ),
+    "GET /api/v1/open/archives/{token}": Case(Access.PUBLIC, status=404),
+    "GET /api/v1/open/balance": Case(Access.READ),
     "GET /healthz": Case(Access.PUBLIC),
     "GET /readyz": Case(Access.PUBLIC),
     "GET /metrics": Case(Access.PUBLIC),
@@ -160,6 +171,7 @@ class World:
             "session_id": session["id"],
             "token": "forged",
             "path:path": "scans",
+            "kind": "photo",
         }
 
 
@@ -185,7 +197,7 @@ def world(service: RunningService) -> World:
 @pytest.mark.parametrize("name", CASES)
 def test_who_may(world: World, name: str) -> None:
     case = CASES[name]
-    method, path = name.split(" ", 1)
+    method, path = (name + case.query).split(" ", 1)
     ends_session = name in ("DELETE /api/v1/session", "DELETE /api/v1/me/sessions/{session_id}")
     owner = world.service.person() if ends_session else world.roles["owner"]
     # Strangers first: had one of them been let through, the owner would find it changed.
@@ -213,7 +225,9 @@ def test_who_may(world: World, name: str) -> None:
                 expected = 403 if role == "other's key" and case.access is Access.SESSION else 404
                 assert status == expected, (role, status, text)
             for secret in world.names.values():
-                assert secret in ("forged", "scans") or secret not in text.replace(address, "")
+                assert secret in ("forged", "scans", "photo") or secret not in text.replace(
+                    address, ""
+                )
         else:
             assert status == 403, (role, status, text)
 
