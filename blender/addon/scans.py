@@ -48,7 +48,7 @@ def load_scan(
     root[WORKSPACE] = str(workspace.root)
     home.objects.link(root)
     if workspace.splats is not None:
-        _adopt(root, home, [objects.load(context, workspace.splats, "Z")])
+        _adopt(root, home, [objects.load(context, workspace.splats, "AUTO")])
         display.prepare(context.scene)
     if workspace.mesh is not None:
         _adopt(root, home, load_model(context, workspace.mesh))
@@ -78,7 +78,10 @@ def load_model(context: bpy.types.Context, path: Path) -> list[bpy.types.Object]
     if kind in (".glb", ".gltf"):
         if not hasattr(bpy.types, "IMPORT_SCENE_OT_gltf"):
             raise ModelError("Enable Blender's add-on glTF 2.0 to import models.")
-        bpy.ops.import_scene.gltf(filepath=str(path))
+        try:
+            bpy.ops.import_scene.gltf(filepath=str(path))
+        except RuntimeError as error:
+            raise ModelError(f"Blender can't read {path.name}: {error}") from None
     elif kind == ".obj":
         bpy.ops.wm.obj_import(filepath=str(path))
     elif kind == ".fbx":

@@ -52,7 +52,8 @@ class Workspace:
         kinds = [".ply", ".spz", ".sog", ".splat"] if self.mode == "splat" else []
         for suffix in kinds:
             for path in wanted:
-                if path.suffix.lower() == suffix and path.is_file():
+                packed = path.name.endswith(".compressed.ply")
+                if path.suffix.lower() == suffix and path.is_file() and not packed:
                     return path
         return None
 
@@ -115,7 +116,8 @@ class Workspace:
 
 def open_workspace(path: Path) -> Workspace:
     """The workspace that a person means: its folder, a file in it, or the model made beside it."""
-    for folder in (path, *path.parents[:2], path.with_suffix(".gypsum")):
+    beside = [path.with_suffix(".gypsum")] if path.name else []
+    for folder in (path, *path.parents[:2], *beside):
         if (folder / "scan.json").is_file() or (folder / "sparse" / "cameras.bin").is_file():
             return Workspace(folder)
     raise ModelError(f"{path.name} is no workspace of Gypsum: it has no scan.json.")

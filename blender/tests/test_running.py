@@ -12,9 +12,11 @@ import time
 from pathlib import Path
 
 import bpy
+import numpy as np
 import pytest
 import workspaces
 from addon import catalog, jobs, running
+from addon.workspace import Workspace
 from server import Server
 
 CATALOG = {
@@ -362,3 +364,23 @@ def test_the_sample_is_scanned_from_the_operator(gypsum: Path, tmp_path: Path) -
     cameras = [thing for thing in root.children if thing.type == "CAMERA"]
     assert len(cameras) >= 18
     assert all(camera.data.background_images[0].image for camera in cameras)
+    _next_run_takes_the_edits(root)
+
+
+def _next_run_takes_the_edits(root: bpy.types.Object) -> None:
+    """Twice as large and turned; the next run's cameras stand where the scene's stand."""
+    root.scale = (2, 2, 2)
+    root.rotation_euler.z = 1
+    bpy.context.view_layer.update()
+    wanted = {
+        thing.name: np.array(thing.matrix_world.translation)
+        for thing in root.children
+        if thing.type == "CAMERA"
+    }
+    bpy.ops.gypsum.send_back()
+    run = bpy.context.scene.gypsum
+    run.give("until", "cameras")
+    folder = Path(run.workspace)
+    assert bpy.ops.gypsum.scan() == {"FINISHED"}
+    for shot in Workspace(folder).shots():
+        assert np.allclose(-shot.R.T @ shot.t, wanted[shot.name], atol=1e-4)

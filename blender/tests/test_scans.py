@@ -11,7 +11,7 @@ import bpy
 import numpy as np
 import pytest
 import workspaces
-from addon import scans
+from addon import files, objects, scans
 from bpy_extras.object_utils import world_to_camera_view
 from mathutils import Vector
 from support import GYPSUM_PYTHON
@@ -73,6 +73,30 @@ def test_everything_arrives_below_one_empty(folder: Path) -> None:
     assert len(cloud.data.vertices) == 200
     shown = cloud.evaluated_get(bpy.context.evaluated_depsgraph_get()).evaluated_geometry()
     assert len(shown.pointcloud.points) == 200
+
+
+def test_a_splat_scan_has_its_splats(tmp_path: Path, make_splats) -> None:
+    folder = workspaces.make(tmp_path / "a.gypsum")
+    record = json.loads((folder / "scan.json").read_text())
+    record["options"]["mode"] = "splat"
+    (folder / "scan.json").write_text(json.dumps(record))
+    splats = make_splats(30)
+    files.write(folder / "models" / "a.ply", splats)
+    (folder / "models" / "a.compressed.ply").write_bytes(b"")
+    bpy.ops.import_scene.gypsum_scan(filepath=str(folder), cameras=False)
+    root = bpy.context.active_object
+    made = [thing for thing in root.children if objects.is_splats(thing)]
+    assert len(made) == 1
+    assert np.array_equal(objects.splats_of(made[0].data).means, splats.means)
+    assert len(root.children) == 2
+
+
+def test_the_model_beside_a_workspace_names_it(folder: Path) -> None:
+    bpy.ops.import_scene.gypsum_scan(filepath=str(folder / "models" / "square.glb"))
+    bpy.ops.import_scene.gypsum_scan(filepath=str(folder.with_suffix(".glb")))
+    assert sum(scans.WORKSPACE in thing for thing in bpy.data.objects) == 2
+    with pytest.raises(RuntimeError, match="no workspace"):
+        bpy.ops.import_scene.gypsum_scan(filepath="")
 
 
 def test_importing_is_undone_in_one_step(folder: Path) -> None:
