@@ -13,6 +13,7 @@ from gypsum.checks.around import find_directions
 from gypsum.checks.judge import Finding, Severity, judge, photo_findings
 from gypsum.checks.motion import find_moved, find_moving, same_places, steadiness, turntable_share
 from gypsum.checks.pictures import PictureMeasures
+from gypsum.pipelines.check import recommend
 from gypsum.sample import look_at
 from gypsum.scene.capture import Capture, PhotoFile, SkippedPhoto
 from gypsum.scene.preview import PairPreview, Preview
@@ -267,3 +268,15 @@ def test_small_photos_warn() -> None:
 def test_plain_things_are_named() -> None:
     plain = PictureMeasures(blur=0.5, defocus=0.0, brightness=0.8, burnt=0.05, plain=0.4)
     assert found(seen(ring(24)), plain)["plain"].severity is Severity.PROBLEM
+
+
+@pytest.mark.parametrize("unsteady", [True, False])
+def test_what_has_no_features_is_for_the_mode_without(unsteady: bool) -> None:
+    plain = PictureMeasures(blur=0.5, defocus=0.0, brightness=0.8, burnt=0.05, plain=0.4)
+    capture = Capture(tuple(photo(n) for n in range(24)))
+    measures = [GOOD if unsteady else plain] * 24
+    judgement = judge(capture, measures, seen(ring(24), unsteady=unsteady))
+    assert judgement.usable
+    method, reason = recommend(judgement)
+    assert method == "featureless"
+    assert ("limit 0.45" if unsteady else "0.40, limit 0.15") in reason

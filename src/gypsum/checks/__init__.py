@@ -4,6 +4,7 @@
 """
 
 from gypsum.checks.judge import (
+    FEATURELESS,
     CheckedPhoto,
     Finding,
     Judgement,
@@ -15,6 +16,7 @@ from gypsum.checks.judge import (
 from gypsum.checks.pictures import PictureMeasures, measure_picture
 
 __all__ = [
+    "FEATURELESS",
     "CheckedPhoto",
     "Finding",
     "Judgement",

@@ -63,6 +63,10 @@ SAME = 0.25
 """Share of photos that add nothing."""
 
 
+FEATURELESS = ("plain", "reflective")
+"""Codes of what a Photo Scan can't measure and a scan by outlines can."""
+
+
 class Severity(StrEnum):
     """How much a finding matters."""
 
@@ -134,8 +138,11 @@ class Judgement:
 
     @property
     def usable(self) -> bool:
-        """Whether nothing speaks against a scan."""
-        return all(finding.severity is not Severity.PROBLEM for finding in self.findings)
+        """Whether nothing speaks against a scan in the mode that suits the object."""
+        return all(
+            finding.severity is not Severity.PROBLEM or finding.code in FEATURELESS
+            for finding in self.findings
+        )
 
 
 def photo_marks(photo: PhotoFile, measures: PictureMeasures) -> tuple[str, ...]:
@@ -367,8 +374,8 @@ def _of_surface(plain: float, steady: float) -> Iterator[Finding]:
             Severity.PROBLEM if plain > 2 * PLAIN else Severity.WARNING,
             f"{plain:.0%} of the middle is plain: there is nothing to recognise from photo to "
             "photo.",
-            "Light it from the side, so that its relief shows, or give it a pattern: dabs of "
-            "chalk, washable paint, bits of tape, a projected picture.",
+            "Scan it with --mode featureless; or light it from the side, so that its relief shows, "
+            "and give it a pattern: dabs of chalk, washable paint, bits of tape.",
             "share of the middle without detail", plain, PLAIN,
         )  # fmt: skip
     if steady < STEADY:
@@ -377,8 +384,8 @@ def _of_surface(plain: float, steady: float) -> Iterator[Finding]:
             Severity.PROBLEM,
             "The object seems to shine or mirror: its detail does not stay in place on the "
             "surface as the camera moves.",
-            "Dust it with scanning spray, talcum or dry shampoo, or light it softly from all "
-            "around and use a polariser.",
+            "Scan it with --mode featureless; or dust it with scanning spray, talcum or dry "
+            "shampoo, light it softly from all around and use a polariser.",
             "matching of the middle against around it", steady, STEADY,
         )  # fmt: skip
 

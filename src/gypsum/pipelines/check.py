@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 from gypsum._version import __version__
 from gypsum.capture import capture_digest, find_photos
 from gypsum.capture.rgbd import is_rgbd
-from gypsum.checks import CheckedPhoto, Finding, Judgement, Measure
+from gypsum.checks import FEATURELESS, CheckedPhoto, Finding, Judgement, Measure
 from gypsum.errors import InputError
 from gypsum.options import (
     PRESETS,
@@ -81,7 +81,8 @@ class CheckResult:
     usable: bool
     """Whether nothing speaks against a scan."""
     recommendation: str
-    """``"photo"``, ``"splat"``, ``"lidar"``, or ``"retake"`` when other photos are needed first."""
+    """``"photo"``, ``"featureless"``, ``"lidar"``, or ``"retake"`` when other photos are needed
+    first."""
     reason: str
     findings: tuple[Finding, ...]
     """What may be wrong, the most important first."""
@@ -243,24 +244,21 @@ def _result(
 
 def recommend(judgement: Judgement) -> tuple[str, str]:
     """The method that suits the object, and why."""
-    codes = {finding.code for finding in judgement.findings}
     problems = [f for f in judgement.findings if f.severity == "problem"]
-    other = [f for f in problems if f.code not in ("plain", "reflective")]
+    other = [f for f in problems if f.code not in FEATURELESS]
     if other:
         return "retake", (
             f"{other[0].what} Photo Scan would fail or disappoint on these photos: "
             "take others first."
         )
-    if "reflective" in codes:
-        return "splat", (
-            "The object seems to shine or mirror, and Photo Scan measures only what stays in place "
-            "on a surface. For looking at, --mode splat shows reflections as they are; for a "
-            "surface, take photos of it dusted."
+    featureless = [f for f in judgement.findings if f.code in FEATURELESS]
+    if featureless:
+        measured = "; ".join(
+            f"{f.measure}: {f.value:.2f}, limit {f.limit:.2f}" for f in featureless
         )
-    if "plain" in codes:
-        return "photo", (
-            "Photo Scan, but expect holes or bumps where the object is plain; nothing in this "
-            "version measures plain surfaces better, and a pattern on them helps most."
+        return "featureless", (
+            f"--mode featureless: {' '.join(f.what for f in featureless)} It is told by its "
+            f"outlines and by how it looks from all sides rather than by its detail ({measured})."
         )
     return "photo", "Photo Scan: the photos overlap, and their detail stays on the surface."
 
