@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import psycopg
@@ -65,7 +66,7 @@ def fresh_database(server: str, template: str) -> Iterator[str]:
     name = f"gypsum_test_{uuid.uuid4().hex[:12]}"
     _execute(server, f"create database {{}} template {template}", name)
     try:
-        yield make_conninfo(server, dbname=name)
+        yield urlsplit(server)._replace(path=f"/{name}").geturl()
     finally:
         _execute(server, "drop database {} with (force)", name)
 
