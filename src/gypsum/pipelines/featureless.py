@@ -24,7 +24,7 @@ from gypsum.options import Settings
 from gypsum.pipelines import masks as masking_stages
 from gypsum.pipelines.masks import draw_masks
 from gypsum.pipelines.photo import PHOTO_SCAN, known_lengths, posed_views
-from gypsum.scene import Box, Capture, PointCloud, SparseModel, View
+from gypsum.scene import Box, Capture, Mesh, PointCloud, SparseModel, View
 from gypsum.workspace import Pipeline, Stage, StageContext
 
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ _ROOM = 1.15
 _HEALED = 0.005
 #: Share of the photos whose mask may miss a part of the object.
 _CONTRADICTIONS = 0.03
+#: The surface may leave the hull by so many of its voxels: outlines are as exact as that.
+_MARGIN = 0.5
 #: A surface is doubtful where photos shaped it less than this.
 _DOUBTFUL = 0.25
 #: Photos that agree on a point of which its depth is sure.
@@ -169,6 +171,7 @@ def carve_hull(context: StageContext) -> None:
         plane=plane,
         threads=context.threads,
     )
+    carried = _carried(context, views, plane)
     changed = [_changed(*pair) for pair in zip(observations, healed, strict=True)]
     observations = healed
     box = _box(observations, views, plane, context)
@@ -193,7 +196,8 @@ def carve_hull(context: StageContext) -> None:
         grounded=plane is not None,
         contradictions=_contradictions(len(views)),
         healed=sum(share > _HEALED for share in changed),
-        carried=_carried(context, views, plane),
+        carried=carried,
+        carried_note=_NOTES[carried],
     )
 
 
@@ -424,23 +428,91 @@ def _where(context: StageContext) -> str:
 
 def fit_surface(context: StageContext) -> None:
     """The surface within the hull."""
-    from gypsum.formats.ply import write_mesh
-    from gypsum.implicit.meshing import surface_nets
+    from gypsum.formats.ply import read_cloud, write_mesh
+    from gypsum.formats.visibility import read_visibility, visibility_path
+    from gypsum.implicit import fit
 
     hull = read_hull(context.inputs["hull"] / _HULL)
-    mesh = surface_nets(hull.values, hull.box)
+    views = posed_views(context)
+    path = context.inputs["fusion"] / "cloud.ply"
+    cloud = read_cloud(path)
+    if visibility_path(path).exists():
+        cloud = replace(cloud, views=read_visibility(visibility_path(path)))
+    observations = _with_masks(
+        _observations(views, context.settings["field_side"], cloud),
+        context.inputs["hull"] / _MASKS,
+    )
+    field = fit(
+        observations,
+        hull.box,
+        hull.occupied(_MARGIN * float(hull.voxel.max())),
+        threads=context.threads,
+        progress=context.progress,
+    )
+    mesh = field.mesh(threads=context.threads)
+    evidence = field.evidence(mesh.vertices)
     write_mesh(context.folder / "mesh.ply", mesh)
-    np.save(context.folder / _EVIDENCE, np.ones(len(mesh.vertices), np.float32))
+    with atomic_write(context.folder / _EVIDENCE) as file:
+        np.save(file, evidence.astype(np.float32))
     low, high = hull.box.bounds
     context.facts["box"] = {"how": "automatic", "low": low.tolist(), "high": high.tolist()}
     context.facts["faces"] = len(mesh.faces)
+    context.facts["doubtful"] = _doubtful_share(mesh, evidence)
+    context.facts["measured"] = float(np.mean([_known_share(one) for one in observations]))
+
+
+def _with_masks(observations: Sequence[Observation], path: Path) -> list[Observation]:
+    """The photos with the masks that the hull's stage left."""
+    with np.load(path) as data:
+        masks = [data[name].astype(np.float32) / 255 for name in data.files]
+    return [replace(one, mask=mask) for one, mask in zip(observations, masks, strict=True)]
+
+
+def _doubtful_share(mesh: Mesh, evidence: Float32) -> float:
+    """The share of the surface's area that photos hardly shaped."""
+    a, b, c = (mesh.vertices[mesh.faces[:, i]].astype(np.float64) for i in range(3))
+    area = np.linalg.norm(np.cross(b - a, c - a), axis=1)
+    doubtful = evidence[mesh.faces].mean(axis=1) < _DOUBTFUL
+    return float(area[doubtful].sum() / max(float(area.sum()), 1e-30))
+
+
+def _known_share(one: Observation) -> float:
+    """The share of the object's pixels of which photos tell the depth."""
+    assert one.depth is not None
+    inside = one.mask >= 0.5
+    return float(np.count_nonzero((one.depth > 0) & inside) / max(1, np.count_nonzero(inside)))
+
+
+def paint_texture(context: StageContext) -> None:
+    """The photos' colours on the surface, without highlights that move with the camera."""
+    from gypsum.formats.ply import read_mesh
+    from gypsum.formats.textured import write_textured
+    from gypsum.texture import bake_texture
+
+    settings = context.settings
+    detail = context.inputs["surface"] / "mesh.ply"
+    model, facts = bake_texture(
+        read_mesh(context.inputs["simplify"] / "mesh.ply"),
+        posed_views(context),
+        settings["texture"],
+        most_textures=settings["textures"],
+        spare=settings["texture_spare"],
+        matte=True,
+        detail=read_mesh(detail) if settings["normal_map"] else None,
+        pbr=settings["pbr"],
+        threads=context.threads,
+        memory=context.memory,
+        progress=context.progress,
+    )
+    write_textured(context.folder, model)
+    context.facts.update(facts.as_dict())
 
 
 def draw_previews(context: StageContext) -> None:
     """Pictures of the model from all around, of its cameras, and of what is doubtful."""
-    from gypsum.formats.ply import read_cloud
+    from gypsum.formats.ply import read_cloud, read_mesh
     from gypsum.formats.textured import read_textured
-    from gypsum.report import write_previews
+    from gypsum.report import draw_evidence, write_previews
 
     sparse = SparseModel.read(context.inputs["cameras"] / "sparse")
     drawn = write_previews(
@@ -454,6 +526,14 @@ def draw_previews(context: StageContext) -> None:
     )
     context.facts["agreement_db"] = drawn.agreement_db
     draw_masks(context, posed_views(context), context.folder / "previews")
+    draw_evidence(
+        context.folder / "previews",
+        read_mesh(context.inputs["surface"] / "mesh.ply"),
+        np.load(context.inputs["surface"] / _EVIDENCE),
+        _DOUBTFUL,
+        posed_views(context),
+        context.threads,
+    )
 
 
 def disk_needed(photos: int, settings: Settings) -> int:
@@ -527,7 +607,10 @@ FEATURELESS_SCAN = Pipeline(
             cost=300,
         ),
         _as_in_photos("simplify", ("surface",)),
-        _as_in_photos("texture", (*_VIEWS, "surface", "simplify")),
+        replace(
+            _as_in_photos("texture", (*_VIEWS, "surface", "simplify")),
+            function=f"{_HERE}:paint_texture",
+        ),
         _as_in_photos("export", ("texture",)),
         Stage(
             "previews",

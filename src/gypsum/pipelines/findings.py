@@ -8,6 +8,7 @@ from gypsum.formats.ply import read_mesh
 from gypsum.report import (
     Dense,
     ExportedFile,
+    Featureless,
     LostPhoto,
     Photos,
     Points,
@@ -44,6 +45,7 @@ def collect(context: StageContext) -> ReportData:
         surface=_surface(context, facts),
         texture=_texture(facts),
         radiance=_radiance(facts),
+        featureless=_featureless(facts),
         exports=tuple(ExportedFile(**file) for file in facts.get("export", {}).get("files", ())),
         **_run(made),
     )
@@ -149,6 +151,20 @@ def _surface(context: StageContext, facts: dict[str, dict[str, Any]]) -> Any:
 
 def _radiance(facts: dict[str, dict[str, Any]]) -> Radiance | None:
     return Radiance(**facts["splats"]) if "splats" in facts else None
+
+
+def _featureless(facts: dict[str, dict[str, Any]]) -> Featureless | None:
+    if "hull" not in facts or "doubtful" not in facts.get("surface", {}):
+        return None
+    hull, surface = facts["hull"], facts["surface"]
+    return Featureless(
+        carried=hull["carried"],
+        carried_note=hull["carried_note"],
+        doubtful=surface["doubtful"],
+        measured=surface["measured"],
+        healed=hull["healed"],
+        grounded=hull["grounded"],
+    )
 
 
 _TEXTURE_FACTS = (

@@ -2,6 +2,7 @@
 
 from gypsum.report.contact import Remark, Sheet, Tile, check_sheet, write_sheet
 from gypsum.report.coverage import draw_coverage, find_coverage
+from gypsum.report.evidence import draw_evidence
 from gypsum.report.facts import (
     describe_cameras,
     describe_frame,
@@ -17,6 +18,7 @@ from gypsum.report.schema import (
     Cameras,
     Dense,
     ExportedFile,
+    Featureless,
     LostPhoto,
     Machine,
     Photos,
@@ -37,6 +39,7 @@ __all__ = [
     "Dense",
     "ExportedFile",
     "Eye",
+    "Featureless",
     "LostPhoto",
     "Machine",
     "Photos",
@@ -62,6 +65,7 @@ __all__ = [
     "describe_surface",
     "describe_versions",
     "draw_coverage",
+    "draw_evidence",
     "draw_outlines",
     "find_coverage",
     "now",

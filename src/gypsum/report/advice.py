@@ -26,6 +26,10 @@ SHORT_TRACKS = 3.0
 """Photos per point; fewer means that neighbouring photos hardly overlap."""
 
 
+DOUBTFUL_SHARE = 0.1
+"""Share of a featureless object's surface without evidence that is worth a word."""
+
+
 @dataclass(frozen=True)
 class Finding:
     """Something that may be wrong."""
@@ -37,7 +41,13 @@ class Finding:
 
 def findings(data: ReportData) -> list[Finding]:
     """What may be wrong, the most important first."""
-    return [*_photos(data), *_cameras(data), *_texture(data), *_warnings(data)]
+    return [
+        *_photos(data),
+        *_cameras(data),
+        *_featureless(data),
+        *_texture(data),
+        *_warnings(data),
+    ]
 
 
 def _photos(data: ReportData) -> Iterator[Finding]:
@@ -98,6 +108,17 @@ def _cameras(data: ReportData) -> Iterator[Finding]:
         yield Finding(
             "Which way is up is a guess, and the model may lean.",
             "Photos in upright and level format from more sides, or a marker laid flat, tell it.",
+        )
+
+
+def _featureless(data: ReportData) -> Iterator[Finding]:
+    found = data.featureless
+    if found is not None and found.doubtful > DOUBTFUL_SHARE:
+        yield Finding(
+            f"Photos hardly shaped {100 * found.doubtful:.0f} % of the surface, marked orange in "
+            "the picture of the evidence: it is smooth there because nothing says otherwise.",
+            "Hollows that no outline shows need light that makes their shape visible, or dabs of "
+            "a pattern.",
         )
 
 

@@ -42,7 +42,7 @@ def render_page(data: ReportData, previews: Path, coverage: Coverage | None = No
 def _sections(data: ReportData, previews: Path, coverage: Coverage | None) -> list[Markup]:
     sections = [_header(data), _tiles(data), _advice(data), _pictures(previews)]
     sections += [_held_out(data), _exports(data), _lost(data), _frame(data), _coverage(coverage)]
-    sections += [_room(data), _terrain(data), _points(data)]
+    sections += [_room(data), _terrain(data), _points(data), _featureless(data)]
     sections += [_cameras(data), _stages(data), _details(data)]
     return [section for section in sections if section]
 
@@ -326,6 +326,21 @@ def _terrain(data: ReportData) -> Markup:
         ("Contour lines every", f"{terrain.contours:g}"),
     ]
     return _section("Terrain", _table(("", ""), rows))
+
+
+def _featureless(data: ReportData) -> Markup:
+    if data.featureless is None:
+        return Markup()
+    found = data.featureless
+    base = "the plane that it stands on" if found.grounded else "as the outlines leave it"
+    rows = [
+        ("Cameras", found.carried_note),
+        ("Depth known on", f"{100 * found.measured:.0f} % of its pixels"),
+        ("Hardly shaped by photos", f"{100 * found.doubtful:.0f} % of its surface"),
+        ("Outlines mended", plural(found.healed, "photo")),
+        ("Base", base),
+    ]
+    return _section("Featureless object", _table(("", ""), rows))
 
 
 def _cameras(data: ReportData) -> Markup:

@@ -60,6 +60,14 @@ MASKS = Picture(
     wide=True,
 )
 
+EVIDENCE = Picture(
+    "evidence.png",
+    "The shape from four sides, coloured by how much photos shaped it.",
+    "What shaped the surface. Grey: the photos. Orange: they say next to nothing there, so it is "
+    "as smooth as its surroundings let it be, within the outlines.",
+    wide=True,
+)
+
 SPLATS = Picture("splats.png", "The splats from one side.", "The splats.", wide=True)
 SPLATS_TURN = Picture(
     "splats.webp", "The splats from changing places.", "The splats from between the photos.",
@@ -80,5 +88,17 @@ TERRAIN = Picture(
 )
 
 OF_SPLATS = (SPLATS, SPLATS_TURN, SPLATS_COMPARISON)
-PICTURES = (MODEL, TURNTABLE, CLAY, TERRAIN, COMPARISON, *OF_SPLATS, CAMERAS, MASKS, DEPTH, STRIP)
+PICTURES = (
+    MODEL,
+    TURNTABLE,
+    CLAY,
+    EVIDENCE,
+    TERRAIN,
+    COMPARISON,
+    *OF_SPLATS,
+    CAMERAS,
+    MASKS,
+    DEPTH,
+    STRIP,
+)
 """In the order in which the report shows them."""

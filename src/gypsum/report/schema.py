@@ -77,7 +77,7 @@ class Measure(_Part):
 class Frame(_Part):
     """How up and scale were found, and how sure they are."""
 
-    up: str = Field(description="plane, roll, markers, GPS, given, set, or guess.")
+    up: str = Field(description="plane, roll, markers, GPS, given, set, axis, or guess.")
     up_note: str = Field(description="The same in words.")
     metric: bool = Field(description="Whether the unit is the metre.")
     scale: str = Field(
@@ -265,6 +265,26 @@ class Radiance(_Part):
     )
 
 
+class Featureless(_Part):
+    """How the surface of a featureless object was found."""
+
+    carried: str = Field(
+        description="What carried the cameras: table, background, object, everything, outlines, "
+        "or given."
+    )
+    carried_note: str = Field(description="The same in words.")
+    doubtful: float = Field(
+        ge=0, le=1, description="Share of the surface that photos hardly shaped."
+    )
+    measured: float = Field(
+        ge=0, le=1, description="Share of the object's pixels of which photos tell the depth."
+    )
+    healed: int = Field(description="Photos whose outline lacked what the others' show.")
+    grounded: bool = Field(
+        description="Whether the plane that the object stands on is known: its base lies in it."
+    )
+
+
 class ExportedFile(_Part):
     """A file of the model."""
 
@@ -316,6 +336,9 @@ class ReportData(_Part):
     surface: Surface | None = Field(None, description="The final mesh.")
     texture: Texture | None = Field(None, description="The texture atlas.")
     radiance: Radiance | None = Field(None, description="The radiance field of a splat scan.")
+    featureless: Featureless | None = Field(
+        None, description="Outlines and evidence of a featureless object."
+    )
     exports: tuple[ExportedFile, ...] = Field((), description="The model's files.")
     seconds: float = Field(description="Wall time of all stages, kept ones included, seconds.")
     cpu_seconds: float = Field(description="Processor time of all stages, seconds.")

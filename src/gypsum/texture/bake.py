@@ -15,7 +15,7 @@ import numpy as np
 from gypsum.errors import InputError, ResourceError
 from gypsum.scene import Material, Mesh, Progress, TexturedMesh, View, no_progress
 from gypsum.texture.blending import Mix
-from gypsum.texture.candidates import find_candidates, reject_intruders
+from gypsum.texture.candidates import find_candidates, reject_highlights, reject_intruders
 from gypsum.texture.canvas import Canvas
 from gypsum.texture.charts import cut_charts, plane_areas
 from gypsum.texture.exposure import estimate_gains
@@ -50,6 +50,7 @@ def bake_texture(
     most_textures: int = 1,
     spare: bool = False,
     smoothing: bool = False,
+    matte: bool = False,
     detail: Mesh | None = None,
     pbr: bool = False,
     threads: int = 0,
@@ -62,12 +63,14 @@ def bake_texture(
     keep the photos' whole resolution, but at most ``most_textures``. With ``spare`` they are made
     smaller where that still shows all that the photos do. With ``smoothing`` several
     photos are mixed at every place; without, each place shows the one photo that shows it best.
+    ``matte`` leaves highlights out, which move with the camera, and mixes the rest.
     ``detail``, a finer mesh of the same surface, gives a normal map; ``pbr`` takes the light out of
     the colours and adds ambient occlusion and roughness.
     Photos are read one after the other. ``threads`` 0 means all cores; ``memory`` is a budget in
     bytes. The result does not depend on the number of threads.
     """
     threads = threads or len(os.sched_getaffinity(0))
+    smoothing = smoothing or matte
     _check(mesh, views, size, most_textures)
     _check_memory(mesh, views, size, 1, memory)
     clock = Clock()
@@ -81,6 +84,9 @@ def bake_texture(
     with clock.part("outliers"):
         progress(0.42, "leaving out what only a few photos show")
         candidates, rejected = reject_intruders(candidates, gains, edges, threads)
+        if matte:
+            candidates, shining = reject_highlights(candidates, gains)
+            rejected += shining
     with clock.part("labelling"):
         progress(0.45, "choosing the best photo for every place")
         labels = choose_photos(mesh, candidates, edges)

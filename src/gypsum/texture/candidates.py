@@ -27,8 +27,18 @@ from photos is wrong by."""
 INTERPOLATION = 2
 """Pixels around a place that its colour is interpolated from."""
 
+LUMA = np.array([0.299, 0.587, 0.114])
+
 DOUBT = 0.1
 """How much a look that differs from the others by one standard deviation loses."""
+
+USUAL = 0.35
+"""Of the looks at a place from dark to bright, the one at this share is the surface's own colour: a
+highlight only ever adds light, and shadows of what is in front are rejected elsewhere."""
+GLEAM = 0.035
+"""Brighter than that by more, sRGB-encoded luma of range 1, is a highlight."""
+FEWEST_LOOKS = 4
+"""With fewer, no one can tell."""
 
 AROUND = 24
 """Rings of faces from which the colour of a place is expected that only outlines show."""
@@ -177,6 +187,25 @@ def reject_intruders(
     keep = ~rejected | lost[faces]
     keep &= ~_foreign(candidates, even, keep, edges)
     return replace(candidates, scores=scores.astype(np.float32)).select(keep), int((~keep).sum())
+
+
+def reject_highlights(candidates: Candidates, gains: NDArray[np.float64]) -> tuple[Candidates, int]:
+    """Leave out photos in which a place shines: gloss that moves with the camera is no paint.
+
+    A diffuse surface looks the same from everywhere, and what a gloss adds to that is light (the
+    dichromatic model of Shafer 1985); the darker looks show the surface's own colour. ``gains``
+    (V, 3) equalise the photos.
+    """
+    luma = srgb_encoded(candidates.colors * gains[candidates.views]) @ LUMA
+    order = np.lexsort((luma, candidates.faces))
+    counts = candidates.counts
+    filled = np.flatnonzero(counts)
+    at = candidates.first[filled] + np.floor(USUAL * (counts[filled] - 1)).astype(np.int64)
+    usual = np.zeros(len(counts))
+    usual[filled] = luma[order][at]
+    shines = luma > usual[candidates.faces] + GLEAM
+    shines &= counts[candidates.faces] >= FEWEST_LOOKS
+    return candidates.select(~shines), int(shines.sum())
 
 
 def _foreign(
