@@ -29,6 +29,8 @@ _EVEN, _EVEN_SHARE, _ALIKE = 20.0, 0.9, 24.0
 _TIMES, _STEP, _LEAST, _MOST = 1.5, 6.0, 14.0, 48.0
 #: The backdrop itself, without folds, is this share of the border at least.
 _MOSTLY = 0.5
+#: What is darker or brighter than that by less is the backdrop, seen through a hole; grey levels.
+_LIKE = 3.0
 #: Parts smaller than this share of the largest one are specks.
 _SPECK = 0.02
 #: Holes smaller than this share of the object are shadows on it.
@@ -105,6 +107,6 @@ def _without_holes(mask: Bool, difference: Float32, usual: float) -> Bool:
     number = np.arange(1, count + 1)
     typical = ndimage.median(difference, labels, number)
     sizes = np.bincount(labels.ravel(), minlength=count + 1)[1:]
-    shadow = (typical > usual) | (sizes < _HOLE * np.count_nonzero(mask))
+    shadow = (typical > usual + _LIKE) | (sizes < _HOLE * np.count_nonzero(mask))
     shadow &= ~np.isin(number, border)
     return mask | np.isin(labels, number[shadow])

@@ -430,7 +430,7 @@ def fit_surface(context: StageContext) -> None:
     """The surface within the hull."""
     from gypsum.formats.ply import read_cloud, write_mesh
     from gypsum.formats.visibility import read_visibility, visibility_path
-    from gypsum.implicit import fit
+    from gypsum.implicit.fit import fit
 
     hull = read_hull(context.inputs["hull"] / _HULL)
     views = posed_views(context)
