@@ -26,10 +26,8 @@ DELIVER, WRITE_LETTER = "deliver", "letter"
 #: Tells whoever shows scans that something is new; the payload is the scan's id.
 EVENTS_CHANNEL = "gypsum_events"
 
-app = procrastinate.App(
-    connector=PsycopgConnector(),
-    import_paths=["gypsum.service.jobs.tasks", "gypsum.service.notify.tasks"],
-)
+app = procrastinate.App(connector=PsycopgConnector())
+"""Its tasks are in `gypsum.service.jobs.tasks` and `gypsum.service.notify.tasks`."""
 
 
 async def defer(
@@ -84,12 +82,12 @@ async def drop(connection: Connection, job: int) -> None:
 async def one(connection: Connection, query: str, values: Any = ()) -> Row | None:
     """The first row of a query as a dictionary, whatever the connection's rows are."""
     async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(query, values)  # type: ignore[call-overload]
+        await cursor.execute(query, values)
         return await cursor.fetchone()
 
 
 async def rows(connection: Connection, query: str, values: Any = ()) -> list[Row]:
     """All rows of a query as dictionaries."""
     async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(query, values)  # type: ignore[call-overload]
+        await cursor.execute(query, values)
         return await cursor.fetchall()

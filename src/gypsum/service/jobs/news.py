@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from gypsum.service.jobs.engine import Connection, rows
@@ -10,7 +11,7 @@ from gypsum.service.jobs.engine import Connection, rows
 #: Bytes of an event's data beyond which a stage's facts are left out.
 _DATA_MOST = 16_000
 #: Events that logs are made of, and how.
-_LINES = {
+_LINES: dict[str, Callable[[dict[str, Any]], str]] = {
     "state": lambda data: data.get("message") or data.get("state", ""),
     "stage_started": lambda data: data.get("label", ""),
     "stage_finished": lambda data: (

@@ -12,6 +12,7 @@ import signal
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import Any, cast
 
 from procrastinate import PsycopgConnector
 from procrastinate.exceptions import ConnectorException
@@ -19,10 +20,11 @@ from procrastinate.exceptions import ConnectorException
 from gypsum._version import __version__
 from gypsum.errors import InputError
 from gypsum.service.database import open_pool
-from gypsum.service.jobs import rescue, sandbox
+from gypsum.service.jobs import rescue, sandbox, tasks  # noqa: F401  (tasks are known once loaded)
 from gypsum.service.jobs.attempt import Workshop
 from gypsum.service.jobs.engine import CHORES, app
 from gypsum.service.jobs.lease import AWAY
+from gypsum.service.notify import tasks as letters  # noqa: F401
 from gypsum.service.settings import ServiceSettings
 from gypsum.service.storage import Store
 from gypsum.workspace.resources import check_writable
@@ -128,8 +130,7 @@ async def _work(
     connector = PsycopgConnector()
     try:
         with app.replace_connector(connector):
-            await connector.open_async(pool)
-            app.perform_import_paths()
+            await connector.open_async(cast(Any, pool))  # whatever its rows are by themselves
             await asyncio.gather(*(_keep_going(part, stopping) for part in parts))
         await _sign_off(shop)
     finally:

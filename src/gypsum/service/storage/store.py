@@ -10,7 +10,7 @@ import asyncio
 import os
 import re
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -141,7 +141,7 @@ class Store:
                 for item in batch:
                     yield item["path"], item["last_modified"].timestamp()
 
-    async def folders(self, prefix: str) -> list[str]:
+    async def folders(self, prefix: str) -> Sequence[str]:
         """Names of the folders directly in ``prefix``, which ends with a slash."""
         _check(prefix)
         with _explained(prefix):
