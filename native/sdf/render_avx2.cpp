@@ -1,0 +1,2 @@
+#define GYPSUM_VARIANT(name) name##_avx2
+#include "sdf/render_body.hpp"

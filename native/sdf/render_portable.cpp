@@ -1,0 +1,2 @@
+#define GYPSUM_VARIANT(name) name##_portable
+#include "sdf/render_body.hpp"

@@ -1,0 +1,116 @@
+"""Lines of sight through the pixels of photos, with what the photos show there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from gypsum.implicit.grid import Frame
+from gypsum.implicit.observation import Observation
+
+Float32 = NDArray[np.float32]
+Int32 = NDArray[np.int32]
+
+#: Pixels so far outside the mask are looked at, as a share of the photo's longer side.
+_AROUND = 0.03
+#: Brighter pixels (of 1) are overexposed, or a highlight, and count less, down to that share.
+_BRIGHT, _FULL, _LEAST = 0.94, 1.0, 0.2
+
+
+@dataclass(frozen=True)
+class Rays:
+    """All lines of sight of a level; shapes as ``native/sdf`` takes them."""
+
+    camera: NDArray[np.int16]
+    pixel: Float32
+    target: Float32
+    """(N, 4) red, green, blue, mask; all 0 to 1."""
+    trust: Float32
+    depth: Float32 | None
+    """(N, 2) along z, world units, and weight."""
+    pattern: Int32
+    """(N,) place of the pixel in a square of ``side`` pixels: a step takes those of one place."""
+    side: int
+
+    def cameras(self, frame: Frame, observations: Sequence[Observation], scale: float) -> Float32:
+        """(V, 16) intrinsics, rotation and centre of each photo in a frame's index coordinates."""
+        rows = np.empty((len(observations), 16), np.float32)
+        for row, one in zip(rows, observations, strict=True):
+            K = scaled_intrinsics(one, scale)
+            row[:4] = K[0, 0], K[1, 1], K[0, 2], K[1, 2]
+            row[4:13] = (one.R @ frame.box.axes.T).ravel()
+            row[13:] = frame.to_index((-one.R.T @ one.t)[None])[0]
+        return rows
+
+    def depths(self, frame: Frame) -> Float32 | None:
+        """The depths in voxels of a frame."""
+        if self.depth is None:
+            return None
+        return np.ascontiguousarray(self.depth * np.array([1 / frame.voxel, 1], np.float32))
+
+
+def size_of(one: Observation, scale: float) -> tuple[int, int]:
+    """Width and height of a photo at a level."""
+    height, width = one.mask.shape
+    return max(8, round(width * scale)), max(8, round(height * scale))
+
+
+def scaled_intrinsics(one: Observation, scale: float) -> NDArray[np.float64]:
+    """(3, 3) of the photo at a level."""
+    height, width = one.mask.shape
+    small = size_of(one, scale)
+    return np.diag([small[0] / width, small[1] / height, 1]) @ one.K
+
+
+def gather(observations: Sequence[Observation], scale: float, per_step: int) -> Rays:
+    """The rays of all photos at a share of their size, for steps of about ``per_step`` rays."""
+    parts = [_of_photo(number, one, scale) for number, one in enumerate(observations)]
+    camera, column, row, target, trust, depth = (
+        np.concatenate([part[k] for part in parts]) for k in range(6)
+    )
+    side = max(1, round(np.sqrt(len(camera) / per_step)))
+    return Rays(
+        camera,
+        np.stack([column + 0.5, row + 0.5], 1).astype(np.float32),
+        target,
+        trust,
+        depth if depth[:, 1].any() else None,
+        ((row % side) * side + column % side).astype(np.int32),
+        side,
+    )
+
+
+def _of_photo(number: int, one: Observation, scale: float) -> tuple[NDArray[np.generic], ...]:
+    size = size_of(one, scale)
+    image = cv2.resize(one.image, size, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+    mask = cv2.resize(one.mask.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+    reach = 2 * max(2, round(_AROUND * max(size))) + 1
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
+    row, column = np.nonzero(cv2.dilate((mask > 0.05).astype(np.uint8), kernel))
+    bright = np.clip((image.max(-1) - _BRIGHT) / (_FULL - _BRIGHT), 0, 1)
+    trust = 1 - (1 - _LEAST) * bright
+    target = np.concatenate([image, mask[..., None]], -1)[row, column]
+    depth = _depths(one, size)[row, column]
+    return (
+        np.full(len(row), number, np.int16),
+        column,
+        row,
+        np.ascontiguousarray(target, np.float32),
+        trust[row, column].astype(np.float32),
+        depth,
+    )
+
+
+def _depths(one: Observation, size: tuple[int, int]) -> Float32:
+    """(h, w, 2) depth and weight at a size: the depth of the pixel's middle."""
+    if one.depth is None:
+        return np.zeros((size[1], size[0], 2), np.float32)
+    weight = (one.depth > 0).astype(np.float32)
+    if one.depth_weight is not None:
+        weight *= one.depth_weight
+    maps = [cv2.resize(a, size, interpolation=cv2.INTER_NEAREST) for a in (one.depth, weight)]
+    return np.stack(maps, -1).astype(np.float32)

@@ -1,0 +1,57 @@
+"""How closely, how long and how smoothly a surface is fitted to photos."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Level:
+    """A part of the fit: nodes as fine, photos as large, so many steps."""
+
+    resolution: float
+    """Voxels along the box's longest side, as a share of the finest level's."""
+    photos: float
+    """Size of the photos, as a share of what they are given at."""
+    steps: int
+    rays: int
+    """In a step, about."""
+
+
+@dataclass(frozen=True)
+class ImplicitSettings:
+    """Settings of a fit; lengths in voxels of the level unless they say otherwise."""
+
+    resolution: int = 208
+    """Voxels along the box's longest side at the end."""
+    levels: tuple[Level, ...] = (
+        Level(0.25, 0.25, 200, 25_000),
+        Level(0.5, 0.5, 200, 40_000),
+        Level(1.0, 1.0, 250, 80_000),
+    )
+    seed: int = 0
+    color_weight: float = 1.0
+    mask_weight: float = 0.3
+    depth_weight: float = 0.1
+    eikonal: float = 0.1
+    curvature: float = 0.03
+    edge: float = 0.5
+    """Curvature beyond which more of it hardly costs more: edges stay."""
+    diffusion: int = 4
+    """Rounds by which each step's derivative is spread to its neighbours."""
+    rate: float = 0.08
+    """Of the distances, a step at most, at a level's beginning; it falls to a fifth."""
+    color_rate: float = 0.02
+    gloss_rate: float = 0.003
+    """Of what colours change with the direction."""
+    gloss_decay: float = 0.02
+    sharpness: tuple[float, float] = (0.8, 2.0)
+    """Of the density around the surface, at the beginning and end of a level."""
+    noise: float = 0.02
+    """Of colours, 0 to 1."""
+    tail: float = 0.15
+    """Errors of colours above it hardly count: highlights, reflections."""
+    rebuild: int = 40
+    """Steps after which distances are made distances again, and blocks follow the surface."""
+    hull_margin: float = 1.5
+    """How far outside the hull the surface may get, voxels of the hull."""
