@@ -400,3 +400,27 @@ def test_background_beside_a_fat_mesh_is_not_painted(tmp_path: Path) -> None:
         Image.fromarray(picture).save(view.path)
     textured, _ = bake_texture(mesh, views, 512, threads=2)
     assert np.mean(atlas_of(textured).max(axis=2) > 100) < 0.02  # 0.05 if nothing were left out
+
+
+def test_highlights_are_left_out_of_matte_colours(tmp_path: Path) -> None:
+    """A gleam that moves with the camera is not painted; the pattern is."""
+    mesh = sphere(0.5, 44)
+    views = ring(tmp_path, 12, 2.0, 0.6)
+    for view in views:
+        # The mirror of a lamp beside the camera.
+        lamp = view.center + 0.8 * np.cross(view.direction, [0.0, 0, 1])
+        toward = lamp / np.linalg.norm(lamp) + view.center / np.linalg.norm(view.center)
+        gleam = toward / np.linalg.norm(toward)
+
+        def shining(points: np.ndarray, gleam: np.ndarray = gleam) -> np.ndarray:
+            normals = points / np.linalg.norm(points, axis=-1, keepdims=True)
+            light = np.clip((normals @ gleam - 0.9) / 0.06, 0, 1)[..., None]
+            return waves(points) + (1 - waves(points)) * 0.8 * light
+
+        shoot(view, mesh, shining)
+    plain, _ = bake_texture(mesh, views, 512, threads=2)
+    matte, facts = bake_texture(mesh, views, 512, matte=True, threads=2)
+    faces = seen_faces(plain)
+    assert facts.smoothing
+    assert facts.rejected > 1000
+    assert decibels(errors(matte, faces)) > decibels(errors(plain, faces)) + 3.5
