@@ -14,7 +14,7 @@ from gypsum.service.accounts import keys, sessions
 from gypsum.service.accounts.keys import Scope
 from gypsum.service.accounts.users import User
 from gypsum.service.api.problems import Problem
-from gypsum.service.api.state import Service, service_of
+from gypsum.service.api.state import Service, service_at
 
 COOKIE = "gypsum_session"
 #: Over TLS: browsers take a cookie of such a name only from this host, and only when it is secure.
@@ -70,13 +70,13 @@ async def identify(request: Request, service: Service) -> Principal | None:
         scheme, _, key = header.partition(" ")
         if scheme.lower() != "bearer" or not 0 < len(key.strip()) < _NO_KEY_IS_LONGER:
             return None
-        async with service.pool.connection() as connection:
+        async with service.reader.connection() as connection:
             found = await keys.find(connection, key.strip())
         return Principal(found[2], key=found[0], scopes=found[1]) if found else None
     token = request.cookies.get(cookie_name(service), "")
     if not 0 < len(token) < _NO_KEY_IS_LONGER:
         return None
-    async with service.pool.connection() as connection:
+    async with service.reader.connection() as connection:
         session = await sessions.find(connection, token, service.idle)
     return Principal(session.user, session=session.id) if session else None
 
@@ -94,7 +94,7 @@ class Allow:
         _key: Annotated[Any, Security(_bearer)],
     ) -> Principal:
         """Who asks. Raises Problem 401 or 403."""
-        principal = await identify(request, service_of(request))
+        principal = await identify(request, service_at(request))
         if principal is None:
             raise Problem(
                 401,

@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 
 #: Threads for files: writing uploads, hashing, checking.
 _THREADS = 16
-#: Connections of one process to the database.
+#: Connections of one process to the database, for each of two pools.
 _CONNECTIONS = 10
 #: Seconds between two rounds of forgetting what has served.
 _SWEEP = 3600.0
@@ -112,12 +112,15 @@ async def _service(settings: ServiceSettings) -> AsyncIterator[Service]:
     assert settings.database_url
     threads = ThreadPoolExecutor(_THREADS, "files")
     asyncio.get_running_loop().set_default_executor(threads)
-    pool = await open_pool(settings.database_url, size=_CONNECTIONS, name="gypsum api")
-    listener = Events(settings.database_url)
+    url = settings.database_url
+    pool = await open_pool(url, size=_CONNECTIONS, name="gypsum api")
+    reader = await open_pool(url, size=_CONNECTIONS, name="gypsum api reader", autocommit=True)
+    listener = Events(url)
     try:
         service = Service(
             settings,
             pool,
+            reader,
             Store.open(settings),
             Uploads(settings.uploads),
             listener,
@@ -133,6 +136,7 @@ async def _service(settings: ServiceSettings) -> AsyncIterator[Service]:
             await listener.stop()
     finally:
         await pool.close()
+        await reader.close()
 
 
 async def _sweep_always(service: Service) -> None:

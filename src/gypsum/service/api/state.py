@@ -21,6 +21,9 @@ class Service:
 
     settings: ServiceSettings
     pool: Pool
+    """For what belongs together: a block is a transaction."""
+    reader: Pool
+    """For questions: each statement by itself."""
     store: Store
     uploads: Uploads
     events: Events
@@ -33,8 +36,13 @@ class Service:
         return timedelta(days=self.settings.session_days)
 
 
-def service_of(request: Request) -> Service:
+async def service_of(request: Request) -> Service:
     """The service that a request came to."""
+    return service_at(request)
+
+
+def service_at(request: Request) -> Service:
+    """The same; dependencies that do not wait would be called in threads."""
     return cast(Service, request.app.state.service)
 
 

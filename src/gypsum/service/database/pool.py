@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
@@ -14,16 +16,39 @@ Pool = AsyncConnectionPool[Connection]
 
 #: Seconds that a request waits for a free connection, and that one statement may take.
 WAIT, STATEMENT = 10, 30
+#: Seconds for which a connection that was looked at counts as good.
+_FRESH = 1.0
 
 
-async def open_pool(url: str, *, size: int = 8, name: str = "gypsum") -> Pool:
+_checked: WeakKeyDictionary[Connection, float] = WeakKeyDictionary()
+
+
+async def _check(connection: Connection) -> None:
+    """Ask whether the server is there, unless it was a moment ago."""
+    now = time.monotonic()
+    if now - _checked.get(connection, 0.0) > _FRESH:
+        await AsyncConnectionPool.check_connection(connection)
+        _checked[connection] = now
+
+
+async def open_pool(
+    url: str, *, size: int = 8, name: str = "gypsum", autocommit: bool = False
+) -> Pool:
     """A pool of at most ``size`` connections whose rows are dictionaries.
 
     A connection that the server dropped is replaced when it is next asked for. Close the pool with
     ``await pool.close()``.
+
+    Args:
+        url: of the database.
+        size: connections at most.
+        name: by which the server knows them.
+        autocommit: each statement is a transaction of its own, which saves two of three ways to
+            the server where a statement is all there is.
     """
     options: dict[str, Any] = {
         "row_factory": dict_row,
+        "autocommit": autocommit,
         "application_name": name,
         "options": f"-c statement_timeout={STATEMENT}s -c TimeZone=UTC",
         "connect_timeout": WAIT,
@@ -35,7 +60,7 @@ async def open_pool(url: str, *, size: int = 8, name: str = "gypsum") -> Pool:
         min_size=1,
         max_size=size,
         timeout=WAIT,
-        check=AsyncConnectionPool.check_connection,
+        check=_check,
         open=False,
         name=name,
     )

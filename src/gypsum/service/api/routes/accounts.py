@@ -178,7 +178,7 @@ async def change_password(
 @router.get("/me/sessions", responses=documented(401, 403))
 async def list_sessions(principal: Person, service: Here) -> SessionsOut:
     """Where one is signed in."""
-    async with service.pool.connection() as connection:
+    async with service.reader.connection() as connection:
         found = await sessions.of_user(connection, principal.id, service.idle)
     return SessionsOut(
         items=[
@@ -211,7 +211,7 @@ async def end_session(
 @router.get("/me/usage", responses=documented(401, 403))
 async def get_usage(principal: Holder, service: Here) -> UsageOut:
     """What is stored, and what may be."""
-    async with service.pool.connection() as connection:
+    async with service.reader.connection() as connection:
         used = await users.used_bytes(connection, principal.id)
         found = await connection.execute(
             "select count(*) as count from scans where owner = %s", [principal.id]

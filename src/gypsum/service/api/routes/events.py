@@ -50,7 +50,7 @@ async def get_events(
 
     The first event is `scan`, the scan as it is; then come those of its run.
     """
-    async with service.pool.connection() as connection:
+    async with service.reader.connection() as connection:
         row = await records.owned(connection, scan_id, principal.user)
         last = _number(last_event_id)
         if last is None:
@@ -99,7 +99,7 @@ async def _stream(
 
 
 async def _after(service: Service, scan: UUID, last: int) -> list[Row]:
-    async with service.pool.connection() as connection:
+    async with service.reader.connection() as connection:
         found = await connection.execute(
             "select id, at, event, data from scan_events where scan_id = %s and id > %s "
             "order by id limit %s",
@@ -128,7 +128,7 @@ async def _still_may(request: Request, service: Service, principal: Principal, s
     now = await identify(request, service)
     if now is None or now.id != principal.id:
         return False
-    async with service.pool.connection() as connection:
+    async with service.reader.connection() as connection:
         found = await connection.execute(
             "select 1 from scans where id = %s and owner = %s", [scan, principal.id]
         )

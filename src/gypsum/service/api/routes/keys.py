@@ -20,7 +20,7 @@ router = APIRouter(prefix="/api/v1/keys", tags=["keys"])
 @router.get("", responses=documented(401, 403))
 async def list_keys(principal: Person, service: Here) -> KeysOut:
     """The keys in use."""
-    async with service.pool.connection() as connection:
+    async with service.reader.connection() as connection:
         rows = await keys.of_user(connection, principal.id)
     return KeysOut(items=[KeyOut(**_fields(row)) for row in rows])
 

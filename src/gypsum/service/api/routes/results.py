@@ -37,7 +37,7 @@ _REPORT_POLICY = (
 @router.get("/scans/{scan_id}/results", responses=documented(401, 403, 404))
 async def list_results(scan_id: UUID, principal: Reader, service: Here) -> ResultsOut:
     """What the last run made, each with a link that is good for some minutes."""
-    async with service.pool.connection() as connection:
+    async with service.reader.connection() as connection:
         await records.owned(connection, scan_id, principal.user)
         rows = await records.results_of(connection, scan_id)
     return ResultsOut(items=[records.result_out(service, row) for row in rows])
@@ -53,7 +53,7 @@ async def list_results(scan_id: UUID, principal: Reader, service: Here) -> Resul
 )
 async def get_archive(scan_id: UUID, principal: Reader, service: Here) -> StreamingResponse:
     """All models in one zip, as it is made."""
-    async with service.pool.connection() as connection:
+    async with service.reader.connection() as connection:
         scan = await records.owned(connection, scan_id, principal.user)
         rows = await records.results_of(connection, scan_id)
     models = [row for row in rows if row["kind"] == "model"]
@@ -84,7 +84,7 @@ async def download(
 ) -> Response:
     """A file by its link. `Range` asks for a part."""
     result = records.linked(service, token)
-    async with service.pool.connection() as connection:
+    async with service.reader.connection() as connection:
         found = await connection.execute("select * from results where id = %s", [result])
         row = await found.fetchone()
     if row is None:

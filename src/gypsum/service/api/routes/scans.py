@@ -91,7 +91,7 @@ async def list_scans(
 ) -> ScansOut:
     """One's scans, the newest first; `q` is looked for in titles."""
     after = records.cursor_from(cursor)
-    async with service.pool.connection() as connection:
+    async with service.reader.connection() as connection:
         rows = await records.listed(connection, principal.user, q, state, after, limit + 1)
     more = len(rows) > limit
     rows = rows[:limit]
@@ -104,7 +104,7 @@ async def list_scans(
 @router.get("/{scan_id}", responses=documented(401, 403, 404))
 async def get_scan(scan_id: UUID, principal: Reader, service: Here) -> ScanOut:
     """A scan: what it is and how far it is."""
-    async with service.pool.connection() as connection:
+    async with service.reader.connection() as connection:
         row = await records.owned(connection, scan_id, principal.user)
     return records.scan_out(service, row, principal.user.name)
 
@@ -161,7 +161,7 @@ async def delete_scan(scan_id: UUID, principal: Writer, request: Request, servic
 @router.get("/{scan_id}/files", responses=documented(401, 403, 404))
 async def list_files(scan_id: UUID, principal: Reader, service: Here) -> FilesOut:
     """A scan's files: there, on their way, or refused, with the reason."""
-    async with service.pool.connection() as connection:
+    async with service.reader.connection() as connection:
         await records.owned(connection, scan_id, principal.user)
         rows = await records.files_of(connection, scan_id)
     return FilesOut(items=[records.file_out(service, row) for row in rows])
@@ -239,7 +239,7 @@ async def get_log(
     tail: Annotated[int, Query(ge=1, le=5000)] = 200,
 ) -> LogOut:
     """The last lines of what the scan said."""
-    async with service.pool.connection() as connection:
+    async with service.reader.connection() as connection:
         await records.owned(connection, scan_id, principal.user)
         return LogOut(lines=await jobs.log_lines(connection, scan_id, tail))
 

@@ -22,7 +22,7 @@ Token = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 @router.get("/shared/{share_token}", responses=documented(404))
 async def get_shared(share_token: Token, service: Here) -> SharedOut:
     """A scan by its link. Where it was taken is not told."""
-    async with service.pool.connection() as connection:
+    async with service.reader.connection() as connection:
         row = await records.shared(connection, share_token)
         results = await records.results_of(connection, row["id"], shared=True)
     return records.shared_out(service, row, results)
@@ -38,7 +38,7 @@ async def get_shared(share_token: Token, service: Here) -> SharedOut:
 )
 async def get_shared_archive(share_token: Token, service: Here) -> StreamingResponse:
     """A shared scan's models in one zip."""
-    async with service.pool.connection() as connection:
+    async with service.reader.connection() as connection:
         scan = await records.shared(connection, share_token)
         rows = await records.results_of(connection, scan["id"], shared=True)
     models = [row for row in rows if row["kind"] == "model"]
@@ -57,7 +57,7 @@ async def get_gallery(
 ) -> GalleryOut:
     """Public scans, the last finished first; `q` is looked for in titles."""
     after = records.cursor_from(cursor)
-    async with service.pool.connection() as connection:
+    async with service.reader.connection() as connection:
         rows = await records.gallery(connection, q, after, limit + 1)
     more = len(rows) > limit
     rows = rows[:limit]

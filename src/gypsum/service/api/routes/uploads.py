@@ -30,7 +30,7 @@ Checksum = Annotated[str | None, Header(alias="Upload-Checksum")]
 _HEADERS = {"Tus-Resumable": tus.VERSION, "Cache-Control": "no-store"}
 
 
-def _speaks_tus(tus_resumable: Version = None) -> None:
+async def _speaks_tus(tus_resumable: Version = None) -> None:
     """Other versions of the protocol are told which one this is."""
     if tus_resumable != tus.VERSION:
         raise Problem(
@@ -110,7 +110,7 @@ async def create_upload(
 )
 async def get_offset(file_id: UUID, principal: Writer, response: Response, service: Here) -> None:
     """How much of a file has arrived, in the header Upload-Offset."""
-    async with service.pool.connection() as connection:
+    async with service.reader.connection() as connection:
         row = await records.owned_file(connection, file_id, principal.user)
     offset = row["bytes"]
     if row["state"] == "uploading":
@@ -158,7 +158,7 @@ async def append_bytes(
     if offset is None:
         raise invalid("Upload-Offset", "Send the place of the first byte as Upload-Offset.")
     checksum = _checksum(upload_checksum)
-    async with service.pool.connection() as connection:
+    async with service.reader.connection() as connection:
         row = await records.owned_file(connection, file_id, principal.user)
     if row["scan_state"] in ("queued", "running"):
         raise busy()

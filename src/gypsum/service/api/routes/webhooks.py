@@ -29,7 +29,7 @@ _PREFIX = "whsec_"
 @router.get("", responses=documented(401, 403))
 async def list_webhooks(principal: Holder, service: Here) -> WebhooksOut:
     """One's webhooks, and how the last delivery of each went."""
-    async with service.pool.connection() as connection:
+    async with service.reader.connection() as connection:
         found = await connection.execute(
             "select w.*, (select d.last_status from webhook_deliveries d "
             "where d.webhook_id = w.id and d.last_status is not null "
