@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from psycopg import OperationalError
+from psycopg import InterfaceError, OperationalError
 from psycopg.types.json import Jsonb
 from psycopg_pool import PoolTimeout
 
@@ -32,7 +32,7 @@ GIVE_UP = 15.0
 RENEWAL = 1.0
 
 #: What a database that is away for a moment raises.
-AWAY = (OperationalError, PoolTimeout)
+AWAY = (OperationalError, InterfaceError, PoolTimeout)
 
 
 class LostLeaseError(Exception):

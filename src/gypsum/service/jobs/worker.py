@@ -12,10 +12,10 @@ import signal
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any, cast
 
 from procrastinate import PsycopgConnector
 from procrastinate.exceptions import ConnectorException
+from psycopg_pool import AsyncConnectionPool
 
 from gypsum._version import __version__
 from gypsum.errors import InputError
@@ -119,7 +119,7 @@ async def _work(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopping.set)
-    pool = await open_pool(settings.database_url, size=4 + 2 * concurrency + _CHORES, name=name)
+    pool = await open_pool(settings.database_url, size=2 + 2 * concurrency + _CHORES, name=name)
     shop = Workshop(name, pool, Store.open(settings), settings, folder, stopping)
     log.info("worker %s: %d at once of %s", name, concurrency, ", ".join(needs))
     parts: list[Callable[[], Awaitable[None]]] = [
@@ -128,12 +128,23 @@ async def _work(
         lambda: _look_after(shop, needs, concurrency),
     ]
     connector = PsycopgConnector()
+    # The engine has its own ideas of transactions, so it has connections of its own.
+    engine_pool = AsyncConnectionPool(
+        settings.database_url,
+        kwargs={"application_name": f"{name} engine"},
+        min_size=1,
+        max_size=4,
+        check=AsyncConnectionPool.check_connection,
+        open=False,
+    )
+    await engine_pool.open()
     try:
         with app.replace_connector(connector):
-            await connector.open_async(cast(Any, pool))  # whatever its rows are by themselves
+            await connector.open_async(engine_pool)
             await asyncio.gather(*(_keep_going(part, stopping) for part in parts))
         await _sign_off(shop)
     finally:
+        await engine_pool.close()
         await pool.close()
         shutil.rmtree(folder, ignore_errors=True)
 
