@@ -20,7 +20,7 @@ from PIL import Image
 
 from gypsum.errors import ReconstructionError
 from gypsum.formats.atomic import atomic_write
-from gypsum.options import Settings
+from gypsum.options import Quality, Settings
 from gypsum.pipelines import masks as masking_stages
 from gypsum.pipelines.masks import draw_masks
 from gypsum.pipelines.photo import PHOTO_SCAN, known_lengths, posed_views
@@ -28,7 +28,7 @@ from gypsum.scene import Box, Capture, Mesh, PointCloud, SparseModel, View
 from gypsum.workspace import Pipeline, Stage, StageContext
 
 if TYPE_CHECKING:
-    from gypsum.implicit import Hull, Observation
+    from gypsum.implicit import Hull, ImplicitSettings, Observation
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
@@ -430,7 +430,7 @@ def fit_surface(context: StageContext) -> None:
     """The surface within the hull."""
     from gypsum.formats.ply import read_cloud, write_mesh
     from gypsum.formats.visibility import read_visibility, visibility_path
-    from gypsum.implicit.fit import fit
+    from gypsum.implicit import fit
 
     hull = read_hull(context.inputs["hull"] / _HULL)
     views = posed_views(context)
@@ -446,6 +446,7 @@ def fit_surface(context: StageContext) -> None:
         observations,
         hull.box,
         hull.occupied(_MARGIN * float(hull.voxel.max())),
+        fit_settings(context.settings["quality"]),
         threads=context.threads,
         progress=context.progress,
     )
@@ -459,6 +460,19 @@ def fit_surface(context: StageContext) -> None:
     context.facts["faces"] = len(mesh.faces)
     context.facts["doubtful"] = _doubtful_share(mesh, evidence)
     context.facts["measured"] = float(np.mean([_known_share(one) for one in observations]))
+
+
+def fit_settings(quality: str) -> ImplicitSettings:
+    """How finely and how long a surface is fitted at a quality."""
+    from gypsum.implicit import ImplicitSettings, Level
+
+    if quality == Quality.DRAFT:
+        levels = (Level(0.5, 0.5, 120, 15_000), Level(1.0, 1.0, 150, 30_000))
+        return ImplicitSettings(resolution=120, levels=levels)
+    if quality == Quality.HIGH:
+        finest = Level(1.0, 1.0, 400, 120_000)
+        return ImplicitSettings(resolution=288, levels=(*ImplicitSettings().levels[:-1], finest))
+    return ImplicitSettings()
 
 
 def _with_masks(observations: Sequence[Observation], path: Path) -> list[Observation]:
