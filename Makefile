@@ -67,9 +67,10 @@ $(BLENDER_VENV)/.installed:
 	$(BLENDER_VENV)/bin/pip install -q bpy==5.0.1 'numpy<2' 'pytest>=8'
 	@touch $@
 
-# With `make install` before, pictures are compared with Gypsum's own.
+# With `make install` before, pictures are compared with Gypsum's own, and Gypsum is run from Blender.
+GYPSUM_PYTHON ?= $(wildcard $(CURDIR)/$(BIN)/python)
 blender-test: $(BLENDER_VENV)/.installed
-	GYPSUM_PYTHON=$(wildcard $(CURDIR)/$(BIN)/python) $(BLENDER_VENV)/bin/python -m pytest blender/tests
+	GYPSUM_PYTHON=$(GYPSUM_PYTHON) $(BLENDER_VENV)/bin/python -m pytest blender/tests
 
 clean:
 	rm -rf $(VENV) build demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -49,9 +49,13 @@ class GYPSUM_AP_preferences(bpy.types.AddonPreferences):
             return
         layout.prop(self, "server")
         layout.prop(self, "key")
-        parts = urllib.parse.urlsplit(self.server)
-        if parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1"):
+        if self.server.startswith("http:") and not _is_near(self.server):
             layout.label(text="Without https others can read the key on its way", icon="ERROR")
+
+
+def _is_near(url: str) -> bool:
+    """Whether a server is on this computer."""
+    return urllib.parse.urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
 
 
 def preferences(context: bpy.types.Context) -> GYPSUM_AP_preferences:
@@ -81,7 +85,10 @@ def program(context: bpy.types.Context) -> str:
 def server(context: bpy.types.Context) -> Service:
     """The server with its key."""
     kept = preferences(context)
-    return Service(kept.server, kept.key)
+    service = Service(kept.server, kept.key)
+    if not (bpy.app.online_access or _is_near(kept.server)):
+        raise ModelError("Allow online access in Blender's preferences, System, to use a server.")
+    return service
 
 
 CLASSES = (GYPSUM_AP_preferences,)

@@ -65,7 +65,7 @@ class _Running:
             if event["event"] not in ("done", "error"):
                 _show(context.window_manager.gypsum, event)
                 continue
-            self.end()
+            self._forget()
             if event["event"] == "error":
                 return "ERROR", str(event["message"])
             try:
@@ -73,21 +73,32 @@ class _Running:
             except ModelError as error:
                 return "ERROR", str(error)
         if not running:
-            self.end()
+            self._forget()
             return "ERROR", "It ended without a word."
         return None
 
     def end(self) -> None:
-        """Forget the job; stop it if it runs."""
-        job, self.job, self.arrived = self.job, None, None
+        """Stop what runs."""
+        job = self.job
+        self._forget()
         if job is not None:
             job.close()
+
+    def _forget(self) -> None:
+        """Be ready for the next."""
+        self.job = self.arrived = None
         shown = getattr(bpy.context.window_manager, "gypsum", None)
         if shown is not None:
             shown.running = False
 
 
 RUNNING = _Running()
+
+
+@bpy.app.handlers.persistent
+def _another_file(*_: object) -> None:
+    """No one watches a job any more when another .blend is opened."""
+    RUNNING.end()
 
 
 def _show(shown: GYPSUM_PG_progress, event: Event) -> None:
@@ -313,11 +324,13 @@ def register() -> None:
         type=GYPSUM_PG_progress, options={"SKIP_SAVE"}
     )
     atexit.register(RUNNING.end)
+    bpy.app.handlers.load_pre.append(_another_file)
 
 
 def unregister() -> None:
     """The reverse; what runs is stopped."""
     RUNNING.end()
     atexit.unregister(RUNNING.end)
+    bpy.app.handlers.load_pre.remove(_another_file)
     del bpy.types.Scene.gypsum
     del bpy.types.WindowManager.gypsum

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import bpy
 import numpy as np
@@ -253,6 +254,56 @@ def test_disabling_the_add_on_stops_what_runs(program: Program) -> None:
     bpy.ops.preferences.addon_enable(module="addon")
 
 
+def test_opening_another_file_stops_what_runs(program: Program) -> None:
+    program.plan("wait")
+    _begin(program)
+    child = int((program.folder / "child").read_text())
+    bpy.ops.wm.save_as_mainfile(filepath=str(program.folder / "a.blend"))
+    assert running.RUNNING.job is not None
+    bpy.ops.wm.open_mainfile(filepath=str(program.folder / "a.blend"))
+    assert running.RUNNING.job is None
+    _until(lambda: not _alive(child))
+
+
+class Pressed(running.Runs):
+    """The operator as a window calls it, which there is none of here."""
+
+    def __init__(self, program: Program) -> None:
+        self.command = catalog.command_of(bpy.context.scene.gypsum, str(program.path))
+        self.said: list[str] = []
+
+    def begin(self, _: object) -> tuple[jobs.Job, running.Arrived]:
+        return jobs.Process([*self.command, "--json"]), running._scan_arrived
+
+    def report(self, _: object, text: str) -> None:
+        self.said.append(text)
+
+
+def test_pressed_in_a_window_it_watches_by_a_timer(program: Program) -> None:
+    program.plan("wait")
+    calls = []
+    manager = SimpleNamespace(
+        gypsum=bpy.context.window_manager.gypsum,
+        event_timer_add=lambda seconds, **_: calls.append(seconds) or "timer",
+        event_timer_remove=calls.append,
+        modal_handler_add=calls.append,
+    )
+    context = SimpleNamespace(window_manager=manager, window=None, screen=None)
+    operator = Pressed(program)
+    began = time.monotonic()
+    assert operator.invoke(context, None) == {"RUNNING_MODAL"}
+    assert time.monotonic() - began < 1
+    assert calls == [0.25, operator]
+    assert operator.modal(context, SimpleNamespace(type="MOUSEMOVE")) == {"PASS_THROUGH"}
+    tick = SimpleNamespace(type="TIMER")
+    assert operator.modal(context, tick) == {"PASS_THROUGH"}
+    _until((program.folder / "child").exists)
+    bpy.ops.gypsum.cancel()
+    _until(lambda: operator.modal(context, tick) == {"CANCELLED"})
+    assert operator.said == [jobs.STOPPED]
+    assert calls[-1] == "timer"
+
+
 def _alive(number: int) -> bool:
     try:
         os.kill(number, 0)
@@ -336,6 +387,10 @@ def test_a_servers_refusals_are_sentences(server: Server, preferences) -> None:
     preferences.server = "ftp://somewhere"
     with pytest.raises(RuntimeError, match="begins with https"):
         bpy.ops.gypsum.scan()
+    preferences.server = "https://gypsum.example.org"
+    if not bpy.app.online_access:
+        with pytest.raises(RuntimeError, match="Allow online access"):
+            bpy.ops.gypsum.scan()
     preferences.server = "http://127.0.0.1:9"
     with pytest.raises(RuntimeError, match="can't be reached"):
         bpy.ops.gypsum.scan()
