@@ -73,7 +73,7 @@ export function ViewerFrame({ name, viewables, whole = false, cropping }: Props)
       const { load } = await import("./load.ts");
       const loaded = await load(viewable.kind, viewable.result, (share) => gone || setShare(share));
       if (gone) return loaded.dispose();
-      await stage.show(loaded);
+      stage.show(loaded);
       stage.shade(shading);
       setState("shown");
     };

@@ -15,7 +15,7 @@ export interface Loaded {
   center: Triple;
   radius: number;
   /** For splats, which have a renderer of their own. */
-  prepare: (scene: Scene, renderer: WebGLRenderer) => Promise<void>;
+  prepare: (scene: Scene, renderer: WebGLRenderer, redraw: () => void) => void;
   dispose: () => void;
 }
 
@@ -94,5 +94,5 @@ export function quantiles(at: (index: number, axis: number) => number, count: nu
 export function seen(kind: Kind, object: Object3D, bounds: Box3, dispose: () => void): Loaded {
   const center = bounds.getCenter(new Vector3());
   const radius = Math.max(1e-6, bounds.getSize(new Vector3()).length() / 2);
-  return { kind, object, bounds, center: center.toArray() as Triple, radius, prepare: async () => undefined, dispose };
+  return { kind, object, bounds, center: center.toArray() as Triple, radius, prepare: () => undefined, dispose };
 }

@@ -24,8 +24,9 @@ export async function loadSplats(bytes: ArrayBuffer, name: string): Promise<Load
     spark?.parent?.remove(spark);
     object.dispose();
   });
-  const prepare = async (scene: Scene, renderer: WebGLRenderer): Promise<void> => {
-    scene.add((spark = new SparkRenderer({ renderer })));
+  const prepare = (scene: Scene, renderer: WebGLRenderer, redraw: () => void): void => {
+    // They are sorted in the background, and come out anew when that is done.
+    scene.add((spark = new SparkRenderer({ renderer, onDirty: redraw })));
   };
   return { ...loaded, center: middle.toArray() as Triple, radius: reach, prepare };
 }

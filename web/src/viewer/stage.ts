@@ -57,10 +57,10 @@ export class Stage {
     this.stale = true;
   };
 
-  async show(loaded: Loaded): Promise<void> {
+  show(loaded: Loaded): void {
     this.clear();
     this.model = loaded;
-    if (loaded.kind === "splats") await loaded.prepare(this.scene, this.renderer);
+    loaded.prepare(this.scene, this.renderer, this.redraw);
     this.scene.add(loaded.object);
     this.center.fromArray(loaded.center);
     this.radius = loaded.radius;
@@ -152,8 +152,7 @@ export class Stage {
 
   private draw(): void {
     this.controls.update();
-    // Splats are sorted in the background, and come out anew when that is done.
-    if (!this.stale && this.model?.kind !== "splats") return;
+    if (!this.stale) return;
     this.stale = false;
     this.ruler.follow();
     this.renderer.render(this.scene, this.camera);
