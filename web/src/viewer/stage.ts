@@ -15,6 +15,8 @@ const FIRST_SIGHT = new Vector3(0.5, 0.36, 0.8).normalize();
 /** Radians of a turn by a key. */
 const TURN = Math.PI / 18;
 const ZOOM = 1.15;
+/** Around what is seen at first, for the tools. */
+const ROOM = 1.15;
 
 export class Stage {
   private readonly renderer: WebGLRenderer;
@@ -92,7 +94,7 @@ export class Stage {
 
   fit(): void {
     const wide = Math.min(1, this.camera.aspect);
-    const away = this.radius / Math.sin((FIELD_OF_VIEW / 2) * Math.PI / 180) / wide;
+    const away = this.radius / Math.sin((FIELD_OF_VIEW / 2) * Math.PI / 180) / wide * ROOM;
     this.camera.position.copy(this.center).addScaledVector(FIRST_SIGHT, away);
     this.controls.target.copy(this.center);
     this.camera.updateProjectionMatrix();
