@@ -121,7 +121,8 @@ async def _work(
         loop.add_signal_handler(number, stopping.set)
     pool = await open_pool(settings.database_url, size=2 + 2 * concurrency + _CHORES, name=name)
     shop = Workshop(name, pool, Store.open(settings), settings, folder, stopping)
-    log.info("worker %s: %d at once of %s", name, concurrency, ", ".join(needs))
+    shut_in = "bubblewrap" if sandbox.bubblewrap_works() else "Landlock, where the kernel has it"
+    log.info("worker %s: %d at once of %s, in %s", name, concurrency, ", ".join(needs), shut_in)
     parts: list[Callable[[], Awaitable[None]]] = [
         lambda: _take_jobs(shop, needs, concurrency),
         lambda: _take_jobs(shop, [CHORES], _CHORES),
