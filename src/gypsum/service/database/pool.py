@@ -19,6 +19,14 @@ WAIT, STATEMENT = 10, 30
 #: Seconds for which a connection that was looked at counts as good.
 _FRESH = 1.0
 
+#: How soon a server that answers no more, because the network is gone, is noticed: about WAIT.
+NOTICING = {
+    "tcp_user_timeout": WAIT * 1000,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+}
+
 
 _checked: WeakKeyDictionary[Connection, float] = WeakKeyDictionary()
 
@@ -52,6 +60,7 @@ async def open_pool(
         "application_name": name,
         "options": f"-c statement_timeout={STATEMENT}s -c TimeZone=UTC",
         "connect_timeout": WAIT,
+        **NOTICING,
     }
     pool = AsyncConnectionPool(
         url,

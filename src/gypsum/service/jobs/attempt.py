@@ -105,18 +105,21 @@ class _Attempt:
         """Work, renew the lease meanwhile, and write the end."""
         work = asyncio.create_task(self._work())
         renewal = asyncio.create_task(self._renew())
+        expiry = asyncio.create_task(self._expire())
         stop = asyncio.create_task(self.shop.stopping.wait())
-        tasks: tuple[asyncio.Task[Any], ...] = (work, renewal, stop)
+        tasks: tuple[asyncio.Task[Any], ...] = (work, renewal, expiry, stop)
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            if work.done() and not work.cancelled():
-                await self._end(work)
-            elif renewal.done():
-                renewal.result()  # raises where the lease was lost
-                await self._kill()
+            if work.done():
+                return await self._end(work)
+            # First of all: whoever takes the scan over must not find this attempt at work.
+            await self._kill()
+            for task in (renewal, expiry):
+                if task.done():
+                    task.result()  # raises where the lease was lost
+            if renewal.done():
                 await self._write(partial(self.lease.finish, "cancelled", None))
             else:
-                await self._kill()
                 await self._write(self.lease.give_back)
         finally:
             for task in tasks:
@@ -141,9 +144,13 @@ class _Attempt:
                     return
             except AWAY:
                 self.news.put_back(changes, events)
-                if self.lease.overdue:
-                    raise LostLeaseError from None
             await asyncio.sleep(RENEWAL)
+
+    async def _expire(self) -> None:
+        """Until the lease was not renewed for too long, whatever a renewal hangs in."""
+        while not self.lease.overdue:
+            await asyncio.sleep(RENEWAL)
+        raise LostLeaseError
 
     async def _end(self, work: asyncio.Task[_End]) -> None:
         """Write how the work ended."""

@@ -20,6 +20,7 @@ from psycopg_pool import AsyncConnectionPool
 from gypsum._version import __version__
 from gypsum.errors import InputError
 from gypsum.service.database import open_pool
+from gypsum.service.database.pool import NOTICING
 from gypsum.service.jobs import rescue, sandbox, tasks  # noqa: F401  (tasks are known once loaded)
 from gypsum.service.jobs.attempt import Workshop
 from gypsum.service.jobs.engine import CHORES, app
@@ -132,7 +133,7 @@ async def _work(
     # The engine has its own ideas of transactions, so it has connections of its own.
     engine_pool = AsyncConnectionPool(
         settings.database_url,
-        kwargs={"application_name": f"{name} engine"},
+        kwargs={"application_name": f"{name} engine", **NOTICING},
         min_size=1,
         max_size=4,
         check=AsyncConnectionPool.check_connection,
