@@ -15,9 +15,10 @@ namespace gypsum::sdf {
 namespace {
 
 constexpr int kMostSamples = 160;
-constexpr float kDark = 2e-3f;       // light that is left when a ray ends
+constexpr float kDark = 5e-3f;       // light that is left when a ray ends
 constexpr float kFaint = 5e-4f;      // samples with less weight have no colour
 constexpr float kReach = 5.0f;       // distances beyond it, by sharpness, let all light pass
+constexpr float kLeap = 0.6f;         // of the distance to the surface that a step may pass
 constexpr double kGolden = 0.6180339887498949;
 
 // Trilinear: rows of a cell's corners (-1: no block there) and their weights.
@@ -165,7 +166,8 @@ inline int march(const Field& field, const Ray& ray, const Optics& optics, float
     if (count > 0) light *= passing(samples[count - 1], sample);
     ++count;
     if (entry == kInside || light < kDark) break;
-    at += std::max(optics.step, f - kReach / optics.sharpness);
+    // Further off steps may be longer: the surface is not nearer than its distance.
+    at += std::max({optics.step, kLeap * f, f - kReach / optics.sharpness});
   }
   return count;
 }
@@ -338,8 +340,8 @@ Losses GYPSUM_VARIANT(descend)(const Field& field, const Camera* cameras, const 
   return {color, mask, depth, taken};
 }
 
-// Adds the squared derivatives of what pixels show (three colours and opacity) by the distances: how much
-// the photos would change if a node's did. Gradient.color is not used.
+// Adds the squared derivatives of what pixels show (three colours and opacity) by the distances: how much the
+// photos would change if a node's did. Colours that are wrong anyway tell little. Gradient.color is not used.
 void GYPSUM_VARIANT(inform)(const Field& field, const Camera* cameras, const Rays& rays, const Optics& optics,
                             int threads, Gradient gradient) {
   const std::size_t rows = std::size_t(field.count) * kNodes;
@@ -356,10 +358,15 @@ void GYPSUM_VARIANT(inform)(const Field& field, const Camera* cameras, const Ray
       const int count = march(field, ray, optics, shift_of(i, optics.phase), samples);
       const Seen seen = look(field, ray, samples, count);
       if (seen.opacity < 1e-6f) continue;
+      float wrong = 0;
+      for (int k = 0; k < 3; ++k) {
+        const float error = (seen.rgb[k] - seen.opacity * target[k]) / optics.tail;
+        wrong += error * error;
+      }
       for (int part = 0; part < 4; ++part) {
         Pull pull{};
         if (part < 3) {
-          pull.rgb[part] = optics.color * rays.trust[i] * target[3];
+          pull.rgb[part] = optics.color * rays.trust[i] * target[3] / (1 + wrong);
           pull.opacity = -pull.rgb[part] * seen.rgb[part] / seen.opacity;
         } else {
           pull.opacity = optics.mask;

@@ -10,7 +10,7 @@ from gypsum.implicit.grid import TRUNCATION
 Float64 = NDArray[np.float64]
 
 GOLDEN = 0.6180339887498949
-SOFT, NEAR = 0.05, 3.0
+SOFT, NEAR, FAINT = 0.05, 3.0, 5e-4
 
 
 def trilinear(values: Float64, points: Float64) -> Float64:
@@ -48,9 +48,9 @@ def places(
         light *= 1 if before is None else min(1, lit / before)
         before = lit
         found.append(at)
-        if light < 2e-3:
+        if light < 5e-3:
             break
-        at += max(step, f - 5 / sharpness)
+        at += max(step, 0.6 * f, f - 5 / sharpness)
     return np.array(found)
 
 
@@ -74,7 +74,8 @@ def seen(
     weight[1:] += stopped / 2
     basis = np.concatenate([[1], along])
     rows = trilinear(color, points)[:, :12].reshape(-1, 3, 4)
-    rgb = weight @ (rows @ basis)
+    # The kernel leaves out colours of samples that hardly show.
+    rgb = (weight * (weight >= FAINT)) @ (rows @ basis)
     return rgb, float(weight.sum()), float(weight @ at * depth)
 
 

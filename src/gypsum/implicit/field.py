@@ -20,8 +20,8 @@ UInt8 = NDArray[np.uint8]
 _SMALL_PART = 0.02
 #: Samples of a drawn ray are so far apart, voxels.
 _STEP = 0.6
-#: Information of the photos, in units of the curvature term's, at which evidence is one half.
-_HALF_EVIDENCE = 1.0
+#: Where photos alone would tell a surface's place to so many voxels, evidence is one half.
+_HALF_EVIDENCE = 0.5
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Field:
     sharpness: float
     """Of the density around the surface, per voxel."""
     information: Float32
-    """(rows,) sums of squares: by how much photos would differ if a node's distance did."""
+    """(rows,) Fisher's, of the photos on a node's distance; the inverse of a variance, voxels²."""
 
     def sample(
         self, index: Float32, colors: bool = False, threads: int = 0
@@ -101,11 +101,11 @@ class Field:
         """(N,) how much photos, rather than smoothness, shaped the surface there, 0 to 1."""
         index = np.rint(self.grid.frame.to_index(vertices)).astype(np.int64)
         dense = self.grid.dense(self.information, 0.0, 0.0)
-        # A vertex leans on the nodes of the cells around it.
-        near = ndimage.uniform_filter(dense, 3)
+        # A piece of surface leans on the nodes around it together.
+        near = 27 * ndimage.uniform_filter(dense, 3)
         index = np.clip(index, 0, np.array(near.shape) - 1)
         found = near[tuple(index.T)]
-        share: Float32 = found / (found + _HALF_EVIDENCE)
+        share: Float32 = found / (found + 1 / _HALF_EVIDENCE**2)
         return share
 
     def render(

@@ -45,6 +45,8 @@ _FIRST, _SECOND, _FLOOR = 0.9, 0.98, 0.3
 _WIDTH = 4.0
 #: Nodes so near the surface make the mean.
 _NEAR = 1.5
+#: Errors that colours and opacities have anyway, 0 to 1: what counts as information is above them.
+_COLOR_ERROR, _MASK_ERROR = 0.05, 0.5
 #: Standard deviation, in voxels, of the blur that takes the stairs off a hull of voxels.
 _HULL_BLUR = 1.0
 
@@ -331,10 +333,11 @@ class _Fitter:
         """The field, with how much the photos told."""
         self._rebuild()
         squares = np.zeros((self._threads, self._field.grid.rows), np.float32)
-        for batch in self._batches[:1]:
-            self._scene.inform(self._optics(), 0.5, batch, squares)
-        smooth = max(self._settings.curvature, 1e-9)
-        self._field.information = squares.sum(0) / np.float32(smooth)
+        optics = self._optics()
+        optics[4:] = 1 / _COLOR_ERROR, 1 / _MASK_ERROR, 0
+        # One batch stands for all: they are spread evenly.
+        self._scene.inform(optics, 0.5, self._batches[0], squares)
+        self._field.information = squares.sum(0) * np.float32(self._rays.side**2)
         return self._field
 
 

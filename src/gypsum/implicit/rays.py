@@ -17,6 +17,8 @@ Int32 = NDArray[np.int32]
 
 #: Pixels so far outside the mask are looked at, as a share of the photo's longer side.
 _AROUND = 0.03
+#: Side of a tile, pixels.
+_TILE = 4
 #: Brighter pixels (of 1) are overexposed, or a highlight, and count less, down to that share.
 _BRIGHT, _FULL, _LEAST = 0.94, 1.0, 0.2
 
@@ -33,7 +35,8 @@ class Rays:
     depth: Float32 | None
     """(N, 2) along z, world units, and weight."""
     pattern: Int32
-    """(N,) place of the pixel in a square of ``side`` pixels: a step takes those of one place."""
+    """(N,) place of the pixel's tile in a square of ``side`` tiles: a step takes those of one
+    place. Rays of a tile follow each other, as they need the same memory."""
     side: int
 
     def cameras(self, frame: Frame, observations: Sequence[Observation], scale: float) -> Float32:
@@ -73,13 +76,15 @@ def gather(observations: Sequence[Observation], scale: float, per_step: int) -> 
         np.concatenate([part[k] for part in parts]) for k in range(6)
     )
     side = max(1, round(np.sqrt(len(camera) / per_step)))
+    down, right = row // _TILE, column // _TILE
+    order = np.lexsort((right, down, camera))
     return Rays(
-        camera,
-        np.stack([column + 0.5, row + 0.5], 1).astype(np.float32),
-        target,
-        trust,
-        depth if depth[:, 1].any() else None,
-        ((row % side) * side + column % side).astype(np.int32),
+        camera[order],
+        np.stack([column + 0.5, row + 0.5], 1).astype(np.float32)[order],
+        target[order],
+        trust[order],
+        depth[order] if depth[:, 1].any() else None,
+        ((down % side) * side + right % side).astype(np.int32)[order],
         side,
     )
 
