@@ -98,7 +98,7 @@ class Visitor:
         page.get_by_label("Title").fill(title)
         page.locator(".pills label", has_text=quality).click()
         for name in formats:
-            page.locator(".pills label").get_by_text(name, exact=True).click()
+            page.locator(".pills label", has_text=re.compile(f"^{name}$")).click()
         page.get_by_role("button", name="Start the scan").click()
         page.get_by_role("progressbar", name="The whole scan").wait_for()
 

@@ -11,13 +11,13 @@ const NAMES = [
   "error",
 ];
 
-/** Listens until the function that it gives is called; the browser reconnects by itself. */
+/** Hears all that happened, and then listens until the function that it gives is called; the browser reconnects by itself. */
 export function listen(
   scan: string,
   heard: (event: Event) => void,
   connected: (yes: boolean) => void,
 ): () => void {
-  const source = new EventSource(address(`/scans/${scan}/events`));
+  const source = new EventSource(address(`/scans/${scan}/events?after=0`));
   const open = (): void => connected(true);
   source.addEventListener("open", open);
   source.addEventListener("error", (event) => {

@@ -6,6 +6,7 @@ import type { Result, Scan } from "../api/types.ts";
 
 /** Where a proxy holds events back. */
 const ASK_MS = 5000;
+const SOON_MS = 200;
 
 export interface StageShown {
   name: string;
@@ -30,11 +31,12 @@ export function useProgress(scan: Scan, changed: (scan: Scan) => void): Progress
   const going = scan.state === "running" || scan.state === "queued";
 
   const update = (changes: Partial<Scan>): void => changed({ ...last.current, ...changes });
-  const read = (): void => void readScan(scan.id).then(changed, () => setConnected(false));
-  const look = (): void => void listResults(scan.id).then(
+  const readNow = (): void => void readScan(scan.id).then(changed, () => setConnected(false));
+  const read = useSoon(readNow);
+  const look = useSoon(() => void listResults(scan.id).then(
     (results) => setPictures(results.filter(({ kind }) => kind === "preview")),
     () => undefined,
-  );
+  ));
   const mark = (name: unknown, label: unknown, state: StageShown["state"]): void =>
     setStages((stages) => withStage(stages, String(name), String(label ?? name), state));
 
@@ -45,6 +47,8 @@ export function useProgress(scan: Scan, changed: (scan: Scan) => void): Progress
     error: read,
     preview: look,
     start: (data) => {
+      // Another run begins: what was said of the one before no longer holds.
+      setWarnings([]);
       if (Array.isArray(data["stages"])) setStages((data["stages"] as Begun[]).map(begun));
     },
     stage_started: (data) => mark(data["stage"], data["label"], "working"),
@@ -64,11 +68,23 @@ export function useProgress(scan: Scan, changed: (scan: Scan) => void): Progress
 
   useEffect(() => {
     if (!going) return undefined;
-    const timer = setInterval(read, ASK_MS);
+    const timer = setInterval(readNow, ASK_MS);
     return () => clearInterval(timer);
   }, [scan.id, going]);
 
   return { stages, warnings, pictures, connected };
+}
+
+/** Once for many calls in a row: all that happened so far comes at once. */
+function useSoon(act: () => void): () => void {
+  const latest = useRef(act);
+  const timer = useRef(0);
+  latest.current = act;
+  useEffect(() => () => clearTimeout(timer.current), []);
+  return () => {
+    clearTimeout(timer.current);
+    timer.current = window.setTimeout(() => latest.current(), SOON_MS);
+  };
 }
 
 interface Begun {
@@ -89,7 +105,7 @@ const added = (texts: readonly string[], text: string): readonly string[] =>
   texts.includes(text) ? texts : [...texts, text];
 
 function moved(data: Record<string, unknown>): Partial<Scan> {
-  const changes: Partial<Scan> = { state: "running" };
+  const changes: Partial<Scan> = {};
   if (typeof data["overall"] === "number") changes.progress = data["overall"];
   if (typeof data["left"] === "number" || data["left"] === null) changes.seconds_left = data["left"];
   if (typeof data["doing"] === "string") changes.doing = data["doing"];

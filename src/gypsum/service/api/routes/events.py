@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Request
+from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import StreamingResponse
 
 from gypsum.service.api import metrics, records
@@ -45,6 +45,9 @@ async def get_events(
     last_event_id: Annotated[
         str | None, Header(description="The last event seen: those after it are sent.")
     ] = None,
+    after: Annotated[
+        int | None, Query(ge=0, lt=10**18, description="The same at first; 0 for all there are.")
+    ] = None,
 ) -> StreamingResponse:
     """News of a scan as it comes (server-sent events).
 
@@ -53,6 +56,8 @@ async def get_events(
     async with service.reader.connection() as connection:
         row = await records.owned(connection, scan_id, principal.user)
         last = _number(last_event_id)
+        if last is None:
+            last = after
         if last is None:
             found = await connection.execute(
                 "select coalesce(max(id), 0) as last from scan_events where scan_id = %s",
