@@ -20,8 +20,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 Tile = NDArray[np.float32]
 
-_HEIGHT = 180
-_SAMPLES = 3
+_HEIGHT = 150
+_SAMPLES = 2
 
 
 def main(workspace: str, out: str) -> None:

@@ -137,7 +137,7 @@ class GYPSUM_OT_select(Edit, bpy.types.Operator):
             away = np.abs(colors(splats).clip(0, 1) - np.array(self.color))
             return np.all(away <= self.tolerance, axis=1)
         if self.by == "FLOATERS":
-            return crowding(splats.means) <= self.neighbors
+            return crowding(splats.means, 2 * sizes(splats)) <= self.neighbors
         values = sizes(splats) if self.by == "SIZE" else sigmoid(splats.opacities)
         return (values >= self.least) & (values <= self.most)
 

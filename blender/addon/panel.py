@@ -113,7 +113,10 @@ class GYPSUM_PT_colors(_Panel, bpy.types.Panel):
     def draw(self, _: bpy.types.Context) -> None:
         layout = self.layout
         layout.operator("gypsum.recolor", icon="COLOR")
-        layout.operator("gypsum.paint", icon="BRUSH_DATA")
+        row = layout.row()
+        # The pointer's place is to be that in the view, not in the sidebar.
+        row.operator_context = "INVOKE_REGION_WIN"
+        row.operator("gypsum.paint", icon="BRUSH_DATA")
         node = painting.curves_node()
         if node is not None:
             layout.template_curve_mapping(node, "mapping", type="COLOR")

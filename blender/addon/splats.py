@@ -134,10 +134,12 @@ def visibility(splats: Splats) -> Float64:
     return np.asarray(sigmoid(splats.opacities) * np.exp(ordered[:, 1] + ordered[:, 2]))
 
 
-def crowding(means: Float32) -> NDArray[np.int64]:
+def crowding(means: Float32, reach: Float64) -> NDArray[np.int64]:
     """(N,) splats around each one, itself included: in its cell of a grid and the 26 next to it.
 
     The grid is the finest in which half of all splats have 32 around them, whatever their scale.
+    For a splat that reaches further than its cells are wide it is one that is as coarse: a table of
+    few large splats is no dust.
     """
     low = means.min(axis=0).astype(np.float64)
     side = max(float((means.max(axis=0) - low).max()), 1e-9)
@@ -147,7 +149,8 @@ def crowding(means: Float32) -> NDArray[np.int64]:
         finer = _around(cells)
         if np.median(finer) < _CROWD:
             break
-        counts = finer
+        wide = side / 2**level >= reach
+        counts[wide] = finer[wide]
     return counts
 
 

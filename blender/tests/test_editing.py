@@ -54,6 +54,11 @@ def test_floaters_are_those_alone(make_splats) -> None:
     chosen = objects.selected(made.data)
     assert chosen[:20].sum() >= 19
     assert chosen[20:].sum() <= 5
+    # What is large and far from all else may be a wall.
+    splats.log_scales[:20] = 1
+    objects.replace(made, splats)
+    bpy.ops.gypsum.select(by="FLOATERS")
+    assert not objects.selected(made.data)[:20].any()
     bpy.ops.gypsum.select(by="FLOATERS", neighbors=3000)
     assert objects.selected(made.data).all()
 
@@ -61,7 +66,7 @@ def test_floaters_are_those_alone(make_splats) -> None:
 @pytest.mark.parametrize("count", [1, 2, 400])
 def test_crowding_counts_cells_next_to_each_other(count: int) -> None:
     means = np.random.default_rng(count).normal(size=(count, 3)).astype(np.float32)
-    found = crowding(means)
+    found = crowding(means, np.zeros(count))
     low = means.min(axis=0)
     side = max(float((means.max(axis=0) - low).max()), 1e-9)
     slow = [
