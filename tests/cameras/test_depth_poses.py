@@ -82,6 +82,16 @@ def test_frames_without_poses_are_tracked(room: Path) -> None:
     assert errors(room, placed.frames, align=True).mean() < 0.01
 
 
+def test_a_frame_without_a_pose_is_placed_by_the_others(room: Path, refined: PlacedFrames) -> None:
+    frames = read_frames(room)
+    for n in (0, 7, 8):
+        frames[n] = replace(frames[n], R=None, t=None)
+    placed = place_depth_frames(frames, threads=2)
+    assert not placed.lost
+    assert placed.drift == pytest.approx(refined.drift, rel=0.3)
+    assert errors(room, placed.frames, align=True).max() < 0.01
+
+
 def test_pictures_without_depth_go_along(room: Path) -> None:
     frames = read_frames(room)
     frames[5] = replace(frames[5], depth=None, confidence=None)

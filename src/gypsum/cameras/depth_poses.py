@@ -58,6 +58,8 @@ FARTHEST, NEAREST = 0.12, 0.03
 STEPS = 12
 #: Matches that must agree on a rigid motion, and how well: share of the depth, and metres.
 FEWEST_MATCHES, AGREE_SHARE, AGREE = 15, 0.015, 0.02
+#: From this share of the frames on, poses that were given are kept, and the others' found.
+MOST_TOLD = 0.5
 #: Without poses: frames next in time compared, and how far apart those of all times are.
 TRACK_NEXT, TRACK_LOOPS = 6, 12
 
@@ -122,28 +124,30 @@ def place_depth_frames(
 ) -> PlacedFrames:
     """Refine the poses of frames with depth; find them where none were given.
 
-    Frames without a depth map are placed by their neighbours in time. The world frame stays that
+    Where a few frames have no pose, theirs is found among those given. Frames without a depth map
+    are placed by their neighbours in time. The world frame stays that
     of the first given pose, because tracking has not drifted yet where it begins; without any it is
     the first camera's, z up as if that looked level.
     Deterministic, whatever ``threads``.
     """
     seeing = [frame for frame in frames if frame.depth is not None]
     prepared = _prepare_all(seeing, threads, lambda d, t="": progress(0.5 * d, t))
-    given = all(frame.R is not None for frame in seeing)
-    lost: list[str] = []
+    told = np.array([frame.R is not None for frame in seeing], bool)
+    given = bool(told.sum() >= max(2, MOST_TOLD * len(told)))
     if given:
-        poses = np.stack([_camera_to_world(frame) for frame in seeing])
+        poses, known = _completed(prepared, seeing)
     else:
         poses, known = _track(prepared, progress)
-        lost = [frame.name for frame, here in zip(seeing, known, strict=True) if not here]
-        seeing = [frame for frame, here in zip(seeing, known, strict=True) if here]
-        prepared = [frame for frame, here in zip(prepared, known, strict=True) if here]
-        poses = poses[known]
+        told[:] = False
+    lost = [frame.name for frame, here in zip(seeing, known, strict=True) if not here]
+    seeing = [frame for frame, here in zip(seeing, known, strict=True) if here]
+    prepared = [frame for frame, here in zip(prepared, known, strict=True) if here]
+    poses, told = poses[known], told[known]
     pairs = _overlapping(prepared, poses)
     progress(0.55, "comparing frames")
     matched = _match_all(prepared, pairs, threads)
     start = poses
-    odometry = _steps(poses) if given else []
+    odometry = _steps(poses, told)
     for step in range(STEPS):
         progress(0.6 + 0.38 * step / STEPS, "fitting the frames together")
         poses = _step(prepared, pairs, matched, odometry, poses, step / (STEPS - 1))
@@ -159,7 +163,7 @@ def place_depth_frames(
         _with_others(frames, placed),
         lost,
         better,
-        *_drift(start, final, given),
+        *_drift(start[told], final[told]),
         before if given else None,
         after if better else before,
         len(pairs),
@@ -180,11 +184,9 @@ def _posed(frame: RgbdFrame, pose: Float64) -> RgbdFrame:
     return frame.posed(R, -R @ pose[:3, 3])
 
 
-def _drift(
-    start: Float64, final: Float64, given: bool
-) -> tuple[float | None, float | None, float | None]:
-    """Mean and largest distance, metres, and mean angle, degrees."""
-    if not given:
+def _drift(start: Float64, final: Float64) -> tuple[float | None, float | None, float | None]:
+    """Mean and largest distance, metres, and mean angle, degrees; None where nothing was given."""
+    if not len(start):
         return None, None, None
     moved = np.linalg.norm(final[:, :3, 3] - start[:, :3, 3], axis=1)
     return float(moved.mean()), float(moved.max()), float(np.degrees(_angles(start, final)).mean())
@@ -407,6 +409,28 @@ def _motions(a: Float64, b: Float64) -> Float64:
     return motions
 
 
+def _completed(
+    frames: Sequence[_Frame], given: Sequence[RgbdFrame]
+) -> tuple[Float64, NDArray[np.bool_]]:
+    """Poses (N, 4, 4) as given, those of other frames by matches with frames near in time; and who
+    has one."""
+    count = len(frames)
+    known = np.array([frame.R is not None for frame in given], bool)
+    poses = np.stack([np.eye(4) if frame.R is None else _camera_to_world(frame) for frame in given])
+    for n in np.flatnonzero(~known):
+        near = [
+            m for m in range(max(0, n - TRACK_NEXT), min(count, n + TRACK_NEXT + 1)) if known[m]
+        ]
+        matches = [_match_pair(frames, (min(m, int(n)), max(m, int(n)))) for m in near]
+        best = max((found for found in matches if found), key=lambda m: len(m.first), default=None)
+        if best is None:
+            continue
+        (i, j), motion = best.pair, _motions(best.first[None], best.second[None])[0]
+        poses[n] = poses[j] @ motion if n == i else poses[i] @ np.linalg.inv(motion)
+        known[n] = True
+    return poses, known
+
+
 def _track(frames: Sequence[_Frame], progress: Progress) -> tuple[Float64, NDArray[np.bool_]]:
     """Poses (N, 4, 4) from matches alone, along the tree of the best pairs; and who has one."""
     count = len(frames)
@@ -450,9 +474,10 @@ def _track(frames: Sequence[_Frame], progress: Progress) -> tuple[Float64, NDArr
 # --- the fit ------------------------------------------------------------------------------------
 
 
-def _steps(poses: Float64) -> list[Float64]:
-    """Each frame's pose in the one before's, as given."""
-    return list(np.linalg.inv(poses[:-1]) @ poses[1:])
+def _steps(poses: Float64, told: NDArray[np.bool_]) -> list[tuple[int, Float64]]:
+    """Frames by number, and the next one's pose in theirs, where both were given."""
+    relative = np.linalg.inv(poses[:-1]) @ poses[1:]
+    return [(int(n), relative[n]) for n in np.flatnonzero(told[:-1] & told[1:])]
 
 
 class _Normal:
@@ -489,7 +514,7 @@ def _step(
     frames: Sequence[_Frame],
     pairs: Sequence[Pair],
     matched: Sequence[_Matched],
-    odometry: Sequence[Float64],
+    odometry: Sequence[tuple[int, Float64]],
     poses: Float64,
     share: float,
 ) -> Float64:
@@ -501,7 +526,7 @@ def _step(
     for pair in pairs:
         _add_surfaces(normal, frames, pair, poses, reach)
         _add_surfaces(normal, frames, (pair[1], pair[0]), poses, reach)
-    for number, relative in enumerate(odometry):
+    for number, relative in odometry:
         _add_odometry(normal, number, relative, poses)
     return _moved(poses, normal.solve())
 

@@ -299,6 +299,30 @@ def test_damaged_frames_are_left_out_by_name(tmp_path: Path) -> None:
     assert "damaged" in skipped.reason
 
 
+def test_a_frame_with_a_bad_camera_is_left_out_by_name(tmp_path: Path) -> None:
+    plain(tmp_path / "scan")
+    file = tmp_path / "scan" / "frames.json"
+    data = json.loads(file.read_text())
+    data["frames"][1]["K"] = [[1, 2], [3]]
+    data["frames"][2]["camera_to_world"] = [[float("nan")] * 4] * 4
+    file.write_text(json.dumps(data))
+    capture = read_rgbd([tmp_path / "scan"], tmp_path / "out")
+    (skipped,) = capture.skipped
+    assert skipped.name == "frame 00001"
+    assert "intrinsics" in skipped.reason
+    assert [frame.R is None for frame in capture.frames] == [False, True]
+
+
+def test_errors_in_zips_name_the_zip(tmp_path: Path) -> None:
+    path = tmp_path / "room.r3d"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("metadata", "{")
+        archive.writestr("rgbd/0.depth", b"x")
+    with pytest.raises(InputError, match=r"metadata in .*room\.r3d is not JSON") as caught:
+        read_rgbd([path], tmp_path / "out")
+    assert "unpacked" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("spoil", "match"),
     [

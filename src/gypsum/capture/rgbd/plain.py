@@ -30,11 +30,11 @@ def read(tree: Tree) -> FoundCapture:
     items, up = data.get("frames"), data.get("up", "z")
     unit = data.get("depth_unit", 0.001)
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-        raise InputError(f'{tree.path(NAME)} has no list of objects "frames"; see docs/lidar.md.')
+        raise InputError(f'{tree.told(NAME)} has no list of objects "frames"; see docs/lidar.md.')
     if up not in _UP:
-        raise InputError(f'{tree.path(NAME)}: "up" is one of z, y and -y, not {up!r}.')
+        raise InputError(f'{tree.told(NAME)}: "up" is one of z, y and -y, not {up!r}.')
     if not isinstance(unit, int | float) or not 1e-6 <= unit <= 1:
-        raise InputError(f'{tree.path(NAME)}: "depth_unit" is metres a step, such as 0.001.')
+        raise InputError(f'{tree.told(NAME)}: "depth_unit" is metres a step, such as 0.001.')
     frames = tuple(_frame(tree, item, number) for number, item in enumerate(items))
     return FoundCapture(NAME, frames, _UP[up], depth_unit=float(unit), sure=_FULL)
 
@@ -70,7 +70,7 @@ def _path(tree: Tree, item: dict[str, Any], what: str, number: int) -> Path | No
         return None
     if not isinstance(name, str) or name not in tree:
         raise InputError(
-            f"{tree.path(NAME)}: frame {number} names {name!r} as its {what}, which is no file of "
+            f"{tree.told(NAME)}: frame {number} names {name!r} as its {what}, which is no file of "
             "the folder."
         )
     return tree.path(name)

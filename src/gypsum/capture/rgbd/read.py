@@ -137,11 +137,13 @@ def read_rgbd(
             raise InputError(
                 f"{inputs[0]} has {len(found.frames):,} frames; at most {DEPTHS_MAX:,} are read."
             )
-        chosen = _named(_chosen(_sane(found.frames, found.up), frames or FRAMES_MOST))
+        sane, skipped = _sane(found.frames, found.up)
+        chosen = _named(_chosen(sane, frames or FRAMES_MOST))
         with Workers(folder) as workers:
-            made, skipped = _prepared(found, chosen, folder, workers, threads, progress)
+            made, unusable = _prepared(found, chosen, folder, workers, threads, progress)
     finally:
         shutil.rmtree(unpacked, ignore_errors=True)
+    skipped += unusable
     with_depth = sum(frame.depth is not None for frame, _ in made)
     if with_depth < FRAMES_LEAST:
         why = f" ({skipped[0].name} {skipped[0].reason})" if skipped else ""
@@ -160,8 +162,9 @@ def _opened(inputs: Sequence[Path], unpacked: Path, progress: Progress) -> tuple
     if path.is_file():
         progress(0.0, "unpacking")
         _unpack(path, unpacked)
-        path = unpacked
-    recognised = _recognised(Tree.of(path))
+        recognised = _recognised(Tree.of(unpacked, path))
+    else:
+        recognised = _recognised(Tree.of(path))
     if recognised is None:
         raise InputError(
             f"{inputs[0]} holds no capture with depth that is known; docs/lidar.md lists the apps."
@@ -210,18 +213,23 @@ def _unpack(path: Path, folder: Path) -> None:
                 raise InputError(f"{entry.filename} in {path} is damaged.") from error
 
 
-def _sane(frames: Sequence[FoundFrame], up: Float64) -> list[FoundFrame]:
-    """Frames with a depth map or a picture and a real camera, in our world axes."""
+def _sane(frames: Sequence[FoundFrame], up: Float64) -> tuple[list[FoundFrame], list[SkippedPhoto]]:
+    """Frames with a depth map or a picture and a real camera, in our world axes; and those that
+    have no real camera."""
     turn = np.eye(4)
     turn[:3, :3] = up
-    sane = []
+    sane, skipped = [], []
     for frame in frames:
         K, pose = valid_intrinsics(frame.K), valid_pose(frame.pose)
         has_color = frame.color is not None or frame.clip_frame is not None
-        if K is None or (frame.depth is None and not has_color):
+        if frame.depth is None and not has_color:
+            continue
+        if K is None:
+            reason = "has no intrinsics (K) that a camera can have"
+            skipped.append(SkippedPhoto(f"frame {frame.name}", reason))
             continue
         sane.append(replace(frame, K=K, pose=None if pose is None else turn @ pose))
-    return sane
+    return sane, skipped
 
 
 def _chosen(frames: Sequence[FoundFrame], most: int) -> list[FoundFrame]:
@@ -327,7 +335,7 @@ def _frames_of_clip(
     try:
         answer = workers.ask({**request, "chosen": list(wanted.items())})
     except UnusableError as error:
-        raise InputError(f"{found.clip} can't be used: it {error}.") from error
+        raise InputError(f"The capture's {found.clip.name} can't be used: it {error}.") from error
     return {int(number): dict(values) for number, values in answer}
 
 

@@ -41,7 +41,7 @@ def read(tree: Tree) -> FoundCapture:
     rows, columns = data.get("dh"), data.get("dw")
     if not isinstance(rows, int) or not isinstance(columns, int) or not _sides(rows, columns):
         raise InputError(
-            f"{tree.path('metadata')} does not tell the size of its depth maps; export the capture "
+            f"{tree.told('metadata')} does not tell the size of its depth maps; export the capture "
             "again with a newer Record3D."
         )
     frames = []

@@ -31,7 +31,7 @@ def read(tree: Tree) -> FoundCapture:
     """All its frames."""
     shared = matrix(tree.numbers("camera_matrix.csv", 3)[:3], 3, 3)
     if shared is None:
-        raise InputError(f"{tree.path('camera_matrix.csv')} holds no 3 x 3 matrix.")
+        raise InputError(f"{tree.told('camera_matrix.csv')} holds no 3 x 3 matrix.")
     depths = tree.stems("depth", (".png",))
     confidences = tree.stems("confidence", (".png",))
     frames = []

@@ -25,14 +25,16 @@ TEXT_BYTES_MAX = 64 * limits.MiB
 class Tree:
     """Names are relative to the folder, with slashes."""
 
-    def __init__(self, root: Path, files: Sequence[str]) -> None:
+    def __init__(self, root: Path, files: Sequence[str], archive: Path | None = None) -> None:
+        """``archive`` is the file that the folder was unpacked from."""
         self.root = root
+        self.archive = archive
         self.files = sorted(files, key=natural)
         self._known = set(files)
 
     @classmethod
-    def of(cls, root: Path) -> Tree:
-        """All files below ``root``."""
+    def of(cls, root: Path, archive: Path | None = None) -> Tree:
+        """All files below ``root``, which were unpacked from ``archive`` if that is given."""
         files: list[str] = []
         for parent, folders, names in os.walk(root):
             folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
@@ -43,13 +45,14 @@ class Tree:
                     f"{root} holds more than {limits.FILES_MAX:,} files; give the folder of one "
                     "capture."
                 )
-        return cls(root, [name for name in files if not PurePosixPath(name).name.startswith("._")])
+        shown = [name for name in files if not PurePosixPath(name).name.startswith("._")]
+        return cls(root, shown, archive)
 
     def below(self, folder: str) -> Tree:
         """The part in one of its folders."""
         start = f"{folder}/"
         inside = [name[len(start) :] for name in self.files if name.startswith(start)]
-        return Tree(self.root / folder, inside)
+        return Tree(self.root / folder, inside, self.archive)
 
     def __contains__(self, name: str) -> bool:
         return name in self._known
@@ -57,6 +60,10 @@ class Tree:
     def path(self, name: str) -> Path:
         """Where a file is."""
         return self.root / name
+
+    def told(self, name: str) -> str:
+        """How a person knows a file: by its path, or as a part of the file that they gave."""
+        return str(self.path(name)) if self.archive is None else f"{name} in {self.archive}"
 
     def named(self, pattern: str) -> list[str]:
         """The files whose whole names match a regular expression, in natural order."""
@@ -77,10 +84,12 @@ class Tree:
         path = self.path(name)
         try:
             if path.stat().st_size > TEXT_BYTES_MAX:
-                raise InputError(f"{path} is far larger than such a file should be.")
+                raise InputError(f"{self.told(name)} is far larger than such a file should be.")
             return path.read_text(encoding="utf-8", errors="strict")
         except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{path} can't be read as text; export the capture again.") from error
+            raise InputError(
+                f"{self.told(name)} can't be read as text; export the capture again."
+            ) from error
 
     def json(self, name: str) -> dict[str, Any]:
         """An object of JSON."""
@@ -88,10 +97,10 @@ class Tree:
             values = json.loads(self.text(name))
         except (ValueError, RecursionError) as error:
             raise InputError(
-                f"{self.path(name)} is not JSON, as it should be; export the capture again."
+                f"{self.told(name)} is not JSON, as it should be; export the capture again."
             ) from error
         if not isinstance(values, dict):
-            raise InputError(f"{self.path(name)} holds no JSON object, as it should.")
+            raise InputError(f"{self.told(name)} holds no JSON object, as it should.")
         return values
 
     def table(self, name: str) -> list[list[str]]:
