@@ -26,6 +26,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
+
 from gypsum.service.accounts import sessions, users
 from gypsum.service.database import open_pool
 
@@ -93,6 +95,25 @@ class Browser:
             offset += len(piece)
 
 
+def processor_seconds(folder: Path) -> dict[str, float]:
+    """CPU seconds so far of the process that answers, and of the database."""
+    found = {"API": 0.0, "database": 0.0}
+    for process in psutil.process_iter(["cmdline", "cpu_times", "name"]):
+        words = process.info["cmdline"] or []
+        times = process.info["cpu_times"]
+        if times is None:
+            continue
+        if "gypsum.service.api" in words and process.environ().get("GYPSUM_DATA") == str(
+            folder / "data"
+        ):
+            found["API"] += times.user + times.system
+        elif process.info["name"] == "postgres" and process.parent() is not None:
+            cwd = process.cwd()
+            if cwd == str(folder / "data" / "database"):
+                found["database"] += times.user + times.system
+    return found
+
+
 @contextmanager
 def serving(folder: Path, workers: int) -> Iterator[int]:
     """The service; its port."""
@@ -143,7 +164,9 @@ async def poll(browser: Browser, scan: str, start: float, until: asyncio.Event,
         await asyncio.sleep(max(0.0, EVERY - (time.perf_counter() - began)))
 
 
-async def load(port: int, tokens: list[str], options: argparse.Namespace, sample: Path) -> None:
+async def load(
+    port: int, tokens: list[str], options: argparse.Namespace, folder: Path, sample: Path
+) -> None:
     """All at once; prints what it took."""
     people = [Browser(port, token) for token in tokens]
     scans = [await person.scan("Load") for person in people]
@@ -159,6 +182,7 @@ async def load(port: int, tokens: list[str], options: argparse.Namespace, sample
     pieces[0] = CLIP + piece[len(CLIP) :] if len(pieces) > 1 else CLIP + pieces[0]
     times: list[float] = []
     until = asyncio.Event()
+    before = processor_seconds(folder)
     began = time.perf_counter()
     cpu = resource.getrusage(resource.RUSAGE_SELF).ru_utime
     step = EVERY / max(1, options.pollers)
@@ -177,6 +201,7 @@ async def load(port: int, tokens: list[str], options: argparse.Namespace, sample
     await asyncio.gather(*pollers)
     states = [json.loads((await people[-1 - n].ask("GET", f"/api/v1/scans/{scans[-1 - n]}"))[2])
               for n in range(options.scans)]  # fmt: skip
+    after = processor_seconds(folder)
     marks = statistics.quantiles(times, n=100)
     total = options.uploads * size / 1e6
     print(f"{len(times)} polls of {options.pollers} people: median {1000 * marks[49]:.0f} ms, "
@@ -184,6 +209,8 @@ async def load(port: int, tokens: list[str], options: argparse.Namespace, sample
           f"worst {1000 * max(times):.0f} ms")  # fmt: skip
     print(f"{options.uploads} uploads, {total:,.0f} MB: {uploaded:.1f} s, "
           f"{total / uploaded:.0f} MB/s")  # fmt: skip
+    took = ", ".join(f"{name} {after[name] - before[name]:.1f}" for name in after)
+    print(f"CPU seconds in {time.perf_counter() - began:.0f} s: {took}")
     print(f"scans: {', '.join(s['state'] + ' ' + str(s['stage']) for s in states) or 'none'}; this "
           f"script took {resource.getrusage(resource.RUSAGE_SELF).ru_utime - cpu:.1f} CPU seconds, "
           f"load average {os.getloadavg()[0]:.1f}")  # fmt: skip
@@ -208,7 +235,7 @@ def main() -> None:
         with serving(folder, options.scans) as port:
             tokens = asyncio.run(make_people(folder, people))
             photos = next((f for f in (sample / "photos", sample) if f.is_dir()), sample)
-            asyncio.run(load(port, tokens, options, photos))
+            asyncio.run(load(port, tokens, options, folder, photos))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -127,12 +127,16 @@ async def _service(settings: ServiceSettings) -> AsyncIterator[Service]:
             settings.signing_key,
         )
         await listener.start()
-        sweeper = asyncio.create_task(_sweep_always(service), name="sweep")
+        tasks = [
+            asyncio.create_task(_sweep_always(service), name="sweep"),
+            asyncio.create_task(service.uploads.watch_pace(), name="pace"),
+        ]
         try:
             yield service
         finally:
-            sweeper.cancel()
-            await asyncio.gather(sweeper, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             await listener.stop()
     finally:
         await pool.close()

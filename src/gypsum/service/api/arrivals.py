@@ -72,7 +72,7 @@ async def complete(service: Service, file_id: UUID) -> None:
                 [str(error), file_id],
             )
     else:
-        await service.store.put(row["object_key"], path)
+        await service.store.adopt(row["object_key"], path)
         async with service.pool.connection() as connection:
             updated = await connection.execute(
                 "update files set state = 'ready', media_type = %s, sha256 = %s, "

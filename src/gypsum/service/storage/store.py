@@ -7,6 +7,7 @@ go through in pieces.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import re
 import time
@@ -67,6 +68,13 @@ class Store:
         _check(key)
         with _explained(key):
             await self._objects.put_async(key, content, chunk_size=_PIECE, max_concurrency=_PIECES)
+
+    async def adopt(self, key: str, path: Path) -> None:
+        """Store a file that nobody needs any more: it is moved where that is possible."""
+        _check(key)
+        if self._folder is None or not await asyncio.to_thread(_move, path, self._folder / key):
+            await self.put(key, path)
+            await asyncio.to_thread(path.unlink, missing_ok=True)
 
     async def get(self, key: str, path: Path) -> None:
         """Fetch an object to a file, which appears whole or not at all."""
@@ -156,6 +164,18 @@ class Store:
         if self._folder is None:
             return 0
         return await asyncio.to_thread(_remove_staged, self._folder, time.time() - seconds)
+
+
+def _move(path: Path, target: Path) -> bool:
+    """Rename a file; False where it lies on another disk."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.replace(target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise StorageError(f"The storage can't take a file ({error.strerror}).") from error
+        return False
+    return True
 
 
 def _opened(url: str) -> tuple[Path | None, store.LocalStore | store.S3Store]:

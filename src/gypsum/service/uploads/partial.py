@@ -18,6 +18,11 @@ _BUFFER = 1 << 20
 _SILENCE = 60.0
 #: Seconds that a new connection waits for an old one of the same upload to let go.
 _PATIENCE = 10.0
+#: Seconds between two looks at the event loop, and the share of a new look in what is remembered.
+_LOOK, _SMOOTH = 0.02, 0.3
+#: Seconds of lateness that are nobody's trouble; how many times the rest an upload waits, and the
+#: longest wait between two of its megabytes.
+_LATE, _WAIT, _WAIT_MOST = 0.004, 40.0, 1.0
 #: Bytes of disk that stay free.
 SPARE = 1 << 30
 _DAY = 86_400.0
@@ -39,6 +44,7 @@ class Uploads:
         folder.mkdir(parents=True, exist_ok=True)
         self._locks: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
         self._writers: dict[UUID, asyncio.Timeout] = {}
+        self._lag = 0.0
 
     def path(self, upload: UUID) -> Path:
         """Where its bytes are."""
@@ -118,6 +124,7 @@ class Uploads:
                     buffer += chunk
                     if len(buffer) >= _BUFFER:
                         await flush()
+                        await self._give_way()
                     if not patience.expired():
                         patience.reschedule(loop.time() + _SILENCE)
             complete = True
@@ -131,6 +138,24 @@ class Uploads:
             await asyncio.to_thread(_truncate, path, offset)
             raise ChecksumError
         return written
+
+    async def watch_pace(self) -> None:
+        """Measure how late the event loop is, for ever: so long other requests wait, each time
+        that they wait for anything."""
+        loop = asyncio.get_running_loop()
+        while True:
+            began = loop.time()
+            await asyncio.sleep(_LOOK)
+            late = max(0.0, loop.time() - began - _LOOK)
+            self._lag += _SMOOTH * (late - self._lag)
+
+    async def _give_way(self) -> None:
+        """Uploads take all of a machine that they are let; people who look at a page go first.
+
+        Bytes that are not read stay with the sender (TCP's flow control), so nothing piles up.
+        """
+        if self._lag > _LATE:
+            await asyncio.sleep(min(_WAIT_MOST, _WAIT * self._lag))
 
     async def discard(self, upload: UUID) -> None:
         """Delete its bytes."""
