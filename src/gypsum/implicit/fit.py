@@ -81,7 +81,9 @@ def fit(
         frame = Frame(box, float(2 * box.half.max()) / (settings.resolution * level.resolution))
         first = field is None
         field = _start(frame, bound, threads) if field is None else _finer(field, frame, threads)
-        rays = gather(observations, level.photos, level.rays)
+        near = np.abs(field.distance) < 1
+        points = frame.to_world(field.grid.nodes()[near])
+        rays = gather(observations, level.photos, level.rays, points, frame.voxel)
         fitter = _Fitter(field, observations, rays, level, settings, bound, rng, threads)
         for number in range(level.steps):
             fitter.step(number, only_colors=first and number < _ONLY_COLORS)

@@ -16,7 +16,7 @@ Float32 = NDArray[np.float32]
 Int32 = NDArray[np.int32]
 
 #: Pixels so far outside the mask are looked at, as a share of the photo's longer side.
-_AROUND = 0.03
+_AROUND = 0.015
 #: Side of a tile, pixels.
 _TILE = 4
 #: Brighter pixels (of 1) are overexposed, or a highlight, and count less, down to that share.
@@ -69,9 +69,22 @@ def scaled_intrinsics(one: Observation, scale: float) -> NDArray[np.float64]:
     return np.diag([small[0] / width, small[1] / height, 1]) @ one.K
 
 
-def gather(observations: Sequence[Observation], scale: float, per_step: int) -> Rays:
-    """The rays of all photos at a share of their size, for steps of about ``per_step`` rays."""
-    parts = [_of_photo(number, one, scale) for number, one in enumerate(observations)]
+def gather(
+    observations: Sequence[Observation],
+    scale: float,
+    per_step: int,
+    points: NDArray[np.floating],
+    spacing: float,
+) -> Rays:
+    """The rays of all photos at a share of their size, for steps of about ``per_step`` rays.
+
+    ``points`` (P, 3), world, lie ``spacing`` apart on the surface as it is now: where it shows, or
+    the object does, there are rays.
+    """
+    parts = []
+    for number, one in enumerate(observations):
+        shown = _shown(one, scale, points, spacing)
+        parts.append(_of_photo(number, one, scale, shown))
     camera, column, row, target, trust, depth = (
         np.concatenate([part[k] for part in parts]) for k in range(6)
     )
@@ -89,13 +102,34 @@ def gather(observations: Sequence[Observation], scale: float, per_step: int) -> 
     )
 
 
-def _of_photo(number: int, one: Observation, scale: float) -> tuple[NDArray[np.generic], ...]:
+def _shown(
+    one: Observation, scale: float, points: NDArray[np.floating], spacing: float
+) -> NDArray[np.uint8]:
+    """(h, w) 1 where points show, as large as they are apart."""
+    width, height = size_of(one, scale)
+    K = scaled_intrinsics(one, scale)
+    x, y, z = (points @ one.R.T + one.t).T
+    front = z > 1e-9
+    column = np.floor(x[front] / z[front] * K[0, 0] + K[0, 2]).astype(np.int64)
+    row = np.floor(y[front] / z[front] * K[1, 1] + K[1, 2]).astype(np.int64)
+    inside = (column >= 0) & (row >= 0) & (column < width) & (row < height)
+    shown = np.zeros((height, width), np.uint8)
+    shown[row[inside], column[inside]] = 1
+    if not inside.any():
+        return shown
+    reach = 2 * int(np.ceil(spacing * K[0, 0] / np.median(z[front]))) + 1
+    return np.asarray(cv2.dilate(shown, np.ones((reach, reach), np.uint8)), np.uint8)
+
+
+def _of_photo(
+    number: int, one: Observation, scale: float, shown: NDArray[np.uint8]
+) -> tuple[NDArray[np.generic], ...]:
     size = size_of(one, scale)
     image = cv2.resize(one.image, size, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
     mask = cv2.resize(one.mask.astype(np.float32), size, interpolation=cv2.INTER_AREA)
     reach = 2 * max(2, round(_AROUND * max(size))) + 1
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
-    row, column = np.nonzero(cv2.dilate((mask > 0.05).astype(np.uint8), kernel))
+    row, column = np.nonzero(cv2.dilate((mask > 0.05).astype(np.uint8), kernel) | shown)
     bright = np.clip((image.max(-1) - _BRIGHT) / (_FULL - _BRIGHT), 0, 1)
     trust = 1 - (1 - _LEAST) * bright
     target = np.concatenate([image, mask[..., None]], -1)[row, column]

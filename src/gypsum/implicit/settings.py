@@ -39,7 +39,7 @@ class ImplicitSettings:
     """Curvature beyond which more of it hardly costs more: edges stay."""
     diffusion: int = 4
     """Rounds by which each step's derivative is spread to its neighbours."""
-    rate: float = 0.08
+    rate: float = 0.1
     """Of the distances, a step at most, at a level's beginning; it falls to a fifth."""
     color_rate: float = 0.02
     gloss_rate: float = 0.003
