@@ -46,20 +46,23 @@ class EmbeddedDatabase:
 
         try:
             self._folder.parent.mkdir(parents=True, exist_ok=True)
-            self._server = get_server(self._folder, cleanup_mode=None, start=False)
-            with self._server._lock:
-                self._server.ensure_pgdata_inited()
-                self._server.ensure_postgres_running()
-        except (OSError, RuntimeError, subprocess.SubprocessError) as error:
+            server = get_server(self._folder, cleanup_mode=None, start=False)
+            with server._lock:
+                server.ensure_pgdata_inited()
+                server.ensure_postgres_running()
+            # From here on: one that did not start must not take the place of one that did.
+            self._server = server
+            with psycopg.connect(server.get_uri("postgres"), autocommit=True) as connection:
+                found = connection.execute("select 1 from pg_database where datname = %s", [NAME])
+                if found.fetchone() is None:
+                    connection.execute(f"create database {NAME} encoding 'UTF8' template template0")
+        except (OSError, RuntimeError, AssertionError, subprocess.SubprocessError,
+                psycopg.Error) as error:  # fmt: skip
             raise ResourceError(
                 f"The embedded database in {self._folder} does not start ({_first_line(error)}); "
                 f"its log is {self._folder / 'log'}."
             ) from error
-        with psycopg.connect(self._server.get_uri("postgres"), autocommit=True) as connection:
-            found = connection.execute("select 1 from pg_database where datname = %s", [NAME])
-            if found.fetchone() is None:
-                connection.execute(f"create database {NAME} encoding 'UTF8' template template0")
-        return str(self._server.get_uri(NAME))
+        return str(server.get_uri(NAME))
 
     def running(self) -> bool:
         """Whether the server lives."""
