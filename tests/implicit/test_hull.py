@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from gypsum.implicit import Observation, carve
-from gypsum.implicit.hull import find_box, without_strays
+from gypsum.implicit.hull import find_box, heal_masks, without_strays
 from gypsum.implicit.meshing import surface_nets
 from gypsum.scene import Box, Mesh
 
@@ -99,6 +99,41 @@ def test_photos_that_do_not_show_a_place_say_nothing_of_it() -> None:
         cut.append(Observation(one.image[:, :100], one.mask[:, :100].copy(), one.K, one.R, one.t))
     hull = carve(cut, Box.between([-1.3] * 3, [1.3] * 3), 0.06)
     assert hull.occupied().mean() * 2.6**3 > 4.0
+
+
+def with_ear(one: Observation) -> Observation:
+    """The same ball with a small one at its side."""
+    camera = one.R @ np.array([1.15, 0.1, 0.35]) + one.t
+    x, y = camera[:2] / camera[2] * FOCAL + SIDE / 2
+    centers = np.arange(SIDE) + 0.5
+    inside = 0.3 * FOCAL / camera[2] - np.hypot(centers - x, centers[:, None] - y)
+    mask = np.maximum(one.mask, np.clip(inside + 0.5, 0, 1)).astype(np.float32)
+    return Observation(one.image, mask, one.K, one.R, one.t)
+
+
+def test_what_few_masks_lack_comes_back() -> None:
+    bare = around(12)
+    whole = [with_ear(one) for one in bare]
+    # In photos from two sides the ear is as dark as what is behind it.
+    wrong = [bare[n] if n in (3, 8) else one for n, one in enumerate(whole)]
+    box = Box.between([-1.5] * 3, [1.5] * 3)
+    ball, full, lacking, back = (
+        carve(seen, box, 0.08).occupied().sum()
+        for seen in (bare, whole, wrong, heal_masks(wrong, box))
+    )
+    assert lacking - ball < 0.4 * (full - ball)
+    assert 0.8 < (back - ball) / (full - ball) < 1.3
+    # Masks that lack nothing stay as they are.
+    same = heal_masks(whole, box)
+    assert all(np.array_equal(a.mask, b.mask) for a, b in zip(same, whole, strict=True))
+
+
+def test_what_most_photos_deny_does_not_come_back() -> None:
+    bare = around(12)
+    seen = [with_ear(one) if n % 4 == 0 else one for n, one in enumerate(bare)]
+    box = Box.between([-1.5] * 3, [1.5] * 3)
+    before, after = (carve(s, box, 0.08).occupied().sum() for s in (seen, heal_masks(seen, box)))
+    assert after < 1.01 * before
 
 
 def test_strays_are_left_out() -> None:

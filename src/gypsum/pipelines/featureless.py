@@ -195,7 +195,7 @@ def carve_hull(context: StageContext) -> None:
         volume=float(inside.sum() * hull.voxel.prod()),
         grounded=plane is not None,
         contradictions=_contradictions(len(views)),
-        healed=sum(share > _HEALED for share in changed),
+        healed=sum(1 for share in changed if share > _HEALED),
         carried=carried,
         carried_note=_NOTES[carried],
     )
