@@ -49,7 +49,7 @@ CHOICES = ({"faces": 2000}, {"faces": 1000})
 ALWAYS = {"texture": "1k", "format": ["ply"]}
 PORT = 18_734
 #: Seconds between two kills, and in which the service has to recover at the end.
-PAUSE, PATIENCE = (2.0, 6.0), 300.0
+PAUSE, PATIENCE = (4.0, 9.0), 420.0
 
 
 def ball() -> bytes:

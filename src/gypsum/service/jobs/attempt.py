@@ -32,8 +32,6 @@ log = logging.getLogger(__name__)
 
 #: Bytes of a line of a scan's process: a stage's facts are long sometimes.
 _LINE_MOST = 2**24
-#: How often a scan is begun again after an error that is said to be the machine's.
-_ERRORS_MOST = 3
 #: Seconds before a scan that found no room, or no storage, is tried again.
 _LATER = 30.0
 #: Seconds in which the end of a scan has to reach the database.
@@ -166,7 +164,7 @@ class _Attempt:
             log.error("scan %s: the worker failed", self.lease.id, exc_info=error)
         end = _End("failed", again=True) if error is not None else work.result()
         losses = 1 + (0 if self.progressed else int(self.lease.scan["losses"]))
-        if end.again and losses < (_ERRORS_MOST if end.message else LOSSES_MOST):
+        if end.again and losses < LOSSES_MOST:
             await self._write(partial(self.lease.give_back, lost=True))
             return
         changes, events = self.news.take()
