@@ -9,15 +9,20 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, ImageOps
 
+from gypsum.errors import GypsumError
 from gypsum.formats import FORMATS, format_of, stem_of
 from gypsum.pipelines.scan import ScanResult
+from gypsum.report.coverage import draw_coverage, find_coverage
+from gypsum.scene import SparseModel
 from gypsum.viewer.content import prepare
 
 #: Long side of a thumbnail and of a picture of the scan under way, pixels.
 _THUMBNAIL, _LIVE = 480, 1280
 _JPEG_QUALITY = 85
+#: Columns and rows of a sheet of photos, and the size of each, pixels.
+_COLUMNS, _ROWS, _TILE = 4, 3, (320, 240)
 #: Bytes of a model in which it names its pictures.
 _HEAD = 2**20
 
@@ -184,6 +189,9 @@ class Pictures:
         """What is new; ``finished``: the stage that just ended, if any."""
         if finished == "photos":
             yield from self._first_photo()
+            yield from self._sheet()
+        if finished == "cameras":
+            yield from self._places()
         for path in self._workspace.glob("stages/*/preview.jpg"):
             with suppress(OSError):  # it is being replaced
                 changed = path.stat().st_mtime_ns
@@ -198,3 +206,34 @@ class Pictures:
         first = next(iter(sorted(photos.glob("*"))), None) if photos.is_dir() else None
         if first is not None and first.suffix in _PICTURES:
             yield _shrunk("thumbnail", first, self._folder / "thumbnail.jpg", _THUMBNAIL)
+
+    def _sheet(self) -> Iterator[Item]:
+        """Some of the photos beside each other, until there is something better to see."""
+        folder = self._workspace / "stages" / "photos" / "photos"
+        photos = sorted(path for path in folder.glob("*") if path.suffix in _PICTURES)
+        if len(photos) < 2:
+            return
+        count = min(len(photos), _COLUMNS * _ROWS)
+        width, height = _TILE
+        sheet = Image.new(
+            "RGB", (width * _COLUMNS, height * -(-count // _COLUMNS)), (235, 230, 221)
+        )
+        for place in range(count):
+            with Image.open(photos[place * len(photos) // count]) as photo:
+                photo.draft("RGB", _TILE)
+                tile = ImageOps.fit(photo.convert("RGB"), _TILE)
+            sheet.paste(tile, (place % _COLUMNS * width, place // _COLUMNS * height))
+        target = self._folder / "photos.jpg"
+        sheet.save(target, quality=_JPEG_QUALITY, optimize=True)
+        yield _item("preview", target)
+
+    def _places(self) -> Iterator[Item]:
+        """From which sides the photos were taken."""
+        folder = self._workspace / "stages" / "cameras" / "sparse"
+        coverage = None
+        with suppress(GypsumError, OSError):  # a scan does not fail for want of a picture
+            coverage = find_coverage(SparseModel.read(folder)) if folder.is_dir() else None
+        if coverage is not None:
+            target = self._folder / "cameras.png"
+            Image.fromarray(draw_coverage(coverage)).save(target, optimize=True)
+            yield _item("preview", target)
