@@ -152,10 +152,8 @@ def test_surface_nets_close_a_tilted_ellipsoid() -> None:
     ])  # fmt: skip
     box = Box(np.array([5.0, -2, 1]), axes, np.array([2.0, 1.5, 1.2]))
     shape = (60, 44, 36)
-    grid = np.stack(
-        np.meshgrid(*(((np.arange(n) + 0.5) / n * 2 - 1) * h for n, h in zip(shape, box.half)),
-                    indexing="ij"), -1,
-    )  # fmt: skip
+    centers = [((np.arange(n) + 0.5) / n * 2 - 1) * h for n, h in zip(shape, box.half, strict=True)]
+    grid = np.stack(np.meshgrid(*centers, indexing="ij"), -1)
     scaled = grid / np.array([1.6, 1.0, 0.8])
     values = (1 - np.linalg.norm(scaled, axis=-1)).astype(np.float32)
     mesh = surface_nets(values, box)
