@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Makes the pictures of docs/blender.md with the add-on itself: pictures.py WORKSPACE DIR.
+"""Makes the pictures of docs/blender.md with the add-on: pictures.py WORKSPACE DIR [NAME...].
 
 The workspace is that of a splat scan of the sample with a mesh: ``gypsum sample owl``, then
 ``gypsum scan owl/photos --mode splat -o owl.glb -f ply``. Run by the Python that has bpy.
@@ -20,34 +20,55 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 Tile = NDArray[np.float32]
 
-_HEIGHT = 150
+_HEIGHT = 120
 _SAMPLES = 2
 
 
-def main(workspace: str, out: str) -> None:
-    """All of them."""
+def main(workspace: str, out: str, *names: str) -> None:
+    """Those named, or all."""
+    for name, make in _PICTURES.items():
+        if not names or name in names:
+            splats, mesh, photo = _scan(workspace)
+            _save(make(splats, mesh, photo), Path(out, f"blender-{name}.webp"))
+
+
+def _scan(workspace: str) -> tuple[bpy.types.Object, bpy.types.Object, bpy.types.Object]:
+    """The splats, the mesh and a photo's camera of a scan in a new scene."""
     _fresh()
     bpy.ops.import_scene.gypsum_scan(filepath=workspace)
-    root = bpy.context.active_object
-    photo = sorted((t for t in root.children if t.type == "CAMERA"), key=lambda t: t.name)[4]
+    things = bpy.context.active_object.children
+    photo = sorted((t for t in things if t.type == "CAMERA"), key=lambda t: t.name)[4]
     _activate(photo)
     bpy.ops.gypsum.look_through()
     render = bpy.context.scene.render
     width = round(_HEIGHT * render.resolution_x / render.resolution_y)
     render.resolution_x, render.resolution_y = width, _HEIGHT
-    splats = next(t for t in root.children if "gypsum_splats" in t.data)
-    mesh = next(t for t in root.children if t.type == "MESH" and t is not splats)
-    behind = photo.data.background_images[0].image
-    _save([_scaled(behind), _shown(splats), _shown(mesh)], Path(out, "blender-scan.webp"))
+    splats = next(t for t in things if "gypsum_splats" in t.data)
+    mesh = next(t for t in things if t.type == "MESH" and t is not splats)
+    return splats, mesh, photo
 
+
+def _imported(
+    splats: bpy.types.Object, mesh: bpy.types.Object, photo: bpy.types.Object
+) -> list[Tile]:
+    """The photo, and the splats and the mesh from the same place."""
+    behind = photo.data.background_images[0].image
+    return [_scaled(behind), _shown(splats), _shown(mesh)]
+
+
+def _edited(splats: bpy.types.Object, mesh: bpy.types.Object, _: bpy.types.Object) -> list[Tile]:
+    """Splats recoloured, painted, and made of the mesh."""
     _activate(mesh)
     bpy.ops.gypsum.mesh_to_splats(count=20_000)
     made = bpy.context.active_object
     _activate(splats)
-    bpy.ops.gypsum.recolor(hue=-1.2, saturation=1.6)
+    bpy.ops.gypsum.recolor(hue=1.0, saturation=1.4)
     recolored = _shown(splats)
-    bpy.ops.gypsum.paint(color=(0.1, 0.3, 0.9), **_top(splats))
-    _save([recolored, _shown(splats), _shown(made)], Path(out, "blender-edits.webp"))
+    bpy.ops.gypsum.paint(color=(0.1, 0.3, 0.9), **_top(mesh))
+    return [recolored, _shown(splats), _shown(made)]
+
+
+_PICTURES = {"scan": _imported, "edits": _edited}
 
 
 def _fresh() -> None:
@@ -67,7 +88,7 @@ def _fresh() -> None:
 
 
 def _top(thing: bpy.types.Object) -> dict[str, Any]:
-    """A touch of the brush on what is highest, a third as wide as all is high."""
+    """A touch of the brush on what is highest, with a radius of half the height."""
     places = np.array([thing.matrix_world @ vertex.co for vertex in thing.data.vertices])
     low, high = np.percentile(places[:, 2], [2, 99.8])
     top = places[np.argmin(np.abs(places[:, 2] - high))]

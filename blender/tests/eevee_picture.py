@@ -13,8 +13,8 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).res
 
 from support import camera, load, picture  # noqa: E402
 
-_SAMPLES = 40
-"""Each card is there or not in a sample, by chance."""
+_SAMPLES = 16
+"""Each card is there or not in a sample, by chance; a processor takes a second for each."""
 
 
 def main(splats: str, out: str) -> None:

