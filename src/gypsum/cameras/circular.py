@@ -120,7 +120,7 @@ class _Fit:
         self._count = count
         self._points = np.concatenate([outlines, np.ones((*outlines.shape[:2], 1))], axis=2)
         inside = (outlines > _BORDER) & (outlines < np.array([width, height]) - _BORDER)
-        self._whole = inside.all(axis=2)
+        self._whole: Bool = np.asarray(inside.all(axis=2))
         first, second = np.nonzero(~np.eye(count, dtype=bool))
         self._first, self._second = first, second
 
@@ -241,7 +241,8 @@ def model_of(motion: CircularMotion, names: Sequence[str], width: int, height: i
     )
     points = _triangulated(motion, poses, camera.K)
     number = np.arange(1, len(points) + 1)
-    photos, rows = {}, [[] for _ in points]
+    photos: dict[int, Photo] = {}
+    rows: list[list[tuple[int, int]]] = [[] for _ in points]
     for index, (name, (R, t)) in enumerate(zip(names, poses, strict=True)):
         mine = [np.flatnonzero(motion.pairs[:, side] == index) for side in (0, 1)]
         xy = np.concatenate([motion.touching[mine[0], :2], motion.touching[mine[1], 2:]])

@@ -325,7 +325,8 @@ def _lacking(one: Observation, points: Float32, size: float) -> Bool:
     """(h, w) the object's pixels in which a photo shows none of the voxels."""
     bare = (one.mask >= _INSIDE) & ~_drawn(one, points, size)
     # Outlines that differ by a pixel lack nothing.
-    return cv2.morphologyEx(bare.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
+    opened = cv2.morphologyEx(bare.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    return np.asarray(opened > 0)
 
 
 def _with_back(one: Observation, points: Float32, size: float) -> Observation:
