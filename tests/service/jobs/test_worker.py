@@ -25,7 +25,7 @@ AtDesk = Callable[[Callable[[Any], Any]], Any]
 
 #: The quickest scan there is.
 OPTIONS = {"faces": 2000, "texture": "1k", "format": ["glb", "obj"]}
-PATIENCE = 120.0
+PATIENCE = 300.0
 
 
 def ball() -> bytes:
