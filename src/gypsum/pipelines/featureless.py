@@ -203,8 +203,8 @@ def carve_hull(context: StageContext) -> None:
 
 def _changed(before: Observation, after: Observation) -> float:
     """The share of the object in a mask that was given back to it."""
-    added = np.count_nonzero(after.mask >= 0.5) - np.count_nonzero(before.mask >= 0.5)
-    return added / max(1, np.count_nonzero(after.mask >= 0.5))
+    now, then = (int(np.count_nonzero(one.mask >= 0.5)) for one in (after, before))
+    return (now - then) / max(1, now)
 
 
 def write_hull(path: Path, hull: Hull) -> None:
@@ -272,7 +272,7 @@ def _observations(
         small = view.limited(side)
         with Image.open(view.mask) as file:
             grey = file.convert("L").resize((small.width, small.height), Image.Resampling.BOX)
-            mask = np.asarray(grey, np.float32) / 255
+            mask = np.asarray(np.asarray(grey, np.float32) / 255, np.float32)
         depth, weight = (None, None) if cloud is None else _measured(small, number, cloud)
         found.append(Observation(small.read(), mask, small.K, small.R, small.t, depth, weight))
     return found
@@ -494,7 +494,8 @@ def _known_share(one: Observation) -> float:
     """The share of the object's pixels of which photos tell the depth."""
     assert one.depth is not None
     inside = one.mask >= 0.5
-    return float(np.count_nonzero((one.depth > 0) & inside) / max(1, np.count_nonzero(inside)))
+    known = int(np.count_nonzero((one.depth > 0) & inside))
+    return known / max(1, int(np.count_nonzero(inside)))
 
 
 def paint_texture(context: StageContext) -> None:
