@@ -269,7 +269,7 @@ def _mode(mode: Mode) -> ModeOut:
 def _option(mode: Mode, name: str, info: FieldInfo) -> OptionOut:
     kind = _kind(name, info)
     low, high = limits(info) if kind in ("integer", "number") else (None, None)
-    default = info.default
+    default = (_default_format(mode),) if name == "format" else info.default
     title, text = _WORDS.get(name, ("", ""))
     group = next((group for group, names in _GROUPS.items() if name in names), "more")
     return OptionOut(
@@ -286,6 +286,12 @@ def _option(mode: Mode, name: str, info: FieldInfo) -> OptionOut:
         advanced=name not in _BASIC,
         needs_format=None if _goes(mode, name, ()) else list(_needed_formats(mode, name)),
     )
+
+
+def _default_format(mode: Mode) -> str:
+    """What is written where nothing else is asked for: a form shows it as chosen."""
+    _, target = locate(scan_options({"mode": mode, "workspace": "scan"}))
+    return target.formats[0]
 
 
 def _kind(name: str, info: FieldInfo) -> Kind:
