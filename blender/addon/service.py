@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from .jobs import STOPPED, Job
+from .jobs import Job
 
 _API = "api/v1/"
 _PIECE = 8 * 2**20
@@ -24,7 +24,8 @@ _TIMEOUT = 60.0
 _POLL = 2.0
 """Seconds between questions how far a scan is."""
 _TUS = {"Tus-Resumable": "1.0.0"}
-_ENDS = {"done": "", "failed": "The scan failed.", "cancelled": STOPPED}
+_STOPPED = "Stopped; what was sent stays on the server."
+_ENDS = {"done": "", "failed": "The scan failed.", "cancelled": _STOPPED}
 _UPLOADED = 0.1
 """Share of the progress that uploads make."""
 
@@ -203,7 +204,7 @@ class ServerScan(Job):
 
             self._service.upload(scan, path, heard)
             if self._stop.is_set():
-                self._fail(STOPPED)
+                self._fail(_STOPPED)
                 return
         self._service.act(scan, "start")
         if self._followed(scan):
@@ -238,7 +239,7 @@ class ServerScan(Job):
             self._progress(1.0, f"Fetching {path.name}", None)
             self._service.download(str(item["url"]), path, lambda: not self._stop.is_set())
             if self._stop.is_set():
-                self._fail("Stopped; the models are on the server.")
+                self._fail(_STOPPED)
                 return
             models.append(str(path))
         self._send({"event": "done", "models": models, "workspace": None})

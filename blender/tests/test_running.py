@@ -368,7 +368,7 @@ def test_a_server_is_told_to_cancel(server: Server) -> None:
         return outcome[0] is not None
 
     _until(over)
-    assert outcome[0] == ("ERROR", jobs.STOPPED)
+    assert outcome[0] == ("ERROR", "Stopped; what was sent stays on the server.")
     assert server.cancelled
 
 
