@@ -149,6 +149,21 @@ def test_sets_in_their_own_frames_become_one_model(
     assert errors(found, together(standing, lying)).max() < 5e-3
 
 
+def test_a_photo_that_its_set_did_not_place_is_placed_by_the_whole_object(
+    standing: Ring, lying: Ring, inputs: Path, tmp_path: Path
+) -> None:
+    late = lying.names[3]
+    part = [i for i, name in enumerate(lying.names) if name != late]
+    rest = replace(
+        lying, names=[lying.names[i] for i in part], R=lying.R[part], centers=lying.centers[part]
+    )
+    sets = [model_of(standing, 1), model_of(rest, 2)]
+    found = estimate(inputs, together(standing, lying), sets, tmp_path)
+    assert found.facts["thresholds"] == "each set by itself"
+    assert found.facts["placed_late"] == [late]
+    assert errors(found, together(standing, lying)).max() < 5e-3
+
+
 def test_sets_whose_cameras_are_wrong_are_not_joined(
     standing: Ring, lying: Ring, inputs: Path, tmp_path: Path
 ) -> None:

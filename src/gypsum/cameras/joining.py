@@ -4,7 +4,8 @@ What is around the object holds each set's cameras together and contradicts the 
 set is placed by itself, the object's points are triangulated in each, and points that match across
 sets tell the similarity between their frames (LO-RANSAC over the closed form of Umeyama 1991). The
 poses within a set stay as they are: what is around the object has told them better than its few
-points, of which some photos show hardly any, ever could.
+points, of which some photos show hardly any, ever could. Photos that their own set does not place
+are tried again by what they show of the whole object.
 """
 
 from __future__ import annotations
@@ -38,6 +39,11 @@ _FEWEST = 15
 _TRIALS = 20_000
 #: Least squares over those within so many times the median distance, so often.
 _USUAL, _ROUNDS = 2.5, 5
+#: Matches with points of the object that place a photo which its own set did not, and the share of
+#: its matches that have to agree.
+_PLACING, _AGREEING = 30, 0.25
+#: Pixels that a point may be off in such a photo at first.
+_RESECTION_ERROR = 8.0
 #: How a model of joined sets says that it was made.
 OF_SETS = "each set by itself"
 
@@ -83,11 +89,15 @@ def join_sets(
             poses, _ = waiting.pop(best)
             joined = joined | {name: moved(pose, *transform) for name, pose in poses.items()}
         model = triangulated(joined)
+        late = placed_by_points(scene, model)
+        if late:
+            model = triangulated(joined | late)
     except ReconstructionError:  # The object's matches don't fit the sets' cameras.
         return None
     pycolmap.ObservationManager(model).filter_all_points3D(MAX_ERROR, MIN_ANGLE)
     model.update_point_3d_errors()
-    return Mapped(model, facts={"thresholds": OF_SETS, "joined_by_points": inliers})
+    facts = {"thresholds": OF_SETS, "joined_by_points": inliers, "placed_late": sorted(late)}
+    return Mapped(model, facts=facts)
 
 
 def matched_points(
@@ -95,14 +105,7 @@ def matched_points(
 ) -> tuple[Float64, Float64, float]:
     """Points (N, 3) of one model, those of the other that match them, and how far they may be
     off in the other's frame."""
-    points: dict[int, NDArray[np.int64]] = {}
-    for model in (source, target):
-        for number in model.reg_image_ids():
-            rows = [
-                int(point.point3D_id) if point.has_point3D() else -1
-                for point in model.image(number).points2D
-            ]
-            points[number - 1] = np.array(rows, np.int64)
+    points = _points_shown(source) | _points_shown(target)
     here = {number - 1 for number in source.reg_image_ids()}
     there = {number - 1 for number in target.reg_image_ids()}
     pairs: set[tuple[int, int]] = set()
@@ -120,6 +123,55 @@ def matched_points(
     middle = np.median([point.xyz for point in target.points3D.values()], axis=0)
     centers = [target.image(number).projection_center() for number in target.reg_image_ids()]
     return a, b, _NEAR * float(np.median(np.linalg.norm(np.array(centers) - middle, axis=1)))
+
+
+def placed_by_points(scene: Scene, model: pycolmap.Reconstruction) -> dict[str, Pose]:
+    """Poses of photos that are not in the model, from what they show of its points."""
+    import pycolmap
+
+    points = _points_shown(model)
+    shown: dict[int, set[tuple[int, int]]] = {}
+    for pair, matches in scene.matches.items():
+        for side, (new, old) in enumerate((pair, pair[::-1])):
+            if new not in points and old in points:
+                ids = points[old][matches[:, 1 - side]]
+                seen = zip(matches[ids >= 0, side].tolist(), ids[ids >= 0].tolist(), strict=True)
+                shown.setdefault(new, set()).update(seen)
+    options = pycolmap.AbsolutePoseEstimationOptions()
+    options.ransac.max_error, options.ransac.random_seed = _RESECTION_ERROR, SEED
+    found = {}
+    for number, pairs in sorted(shown.items()):
+        if len(pairs) < _PLACING:
+            continue
+        rows, shows = np.array(sorted(pairs)).T
+        answer = pycolmap.estimate_and_refine_absolute_pose(
+            scene.points[number][rows],
+            np.array([model.point3D(int(point)).xyz for point in shows]),
+            scene.cameras[number],
+            options,
+        )
+        if answer is None:
+            continue
+        # A keypoint counts once, whatever points it matches.
+        agreeing = len(np.unique(rows[answer["inlier_mask"]]))
+        if agreeing >= max(_PLACING, _AGREEING * len(np.unique(rows))):
+            pose = answer["cam_from_world"]
+            found[scene.names[number]] = Pose(pose.rotation.matrix(), np.array(pose.translation))
+    return found
+
+
+def _points_shown(model: pycolmap.Reconstruction) -> dict[int, NDArray[np.int64]]:
+    """By photo of the scene, the point that each of its keypoints shows; -1 without."""
+    return {
+        number - 1: np.array(
+            [
+                int(point.point3D_id) if point.has_point3D() else -1
+                for point in model.image(number).points2D
+            ],
+            np.int64,
+        )
+        for number in model.reg_image_ids()
+    }
 
 
 def similarity(

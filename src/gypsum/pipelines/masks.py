@@ -258,12 +258,15 @@ def agree_on_object(context: StageContext) -> None:
     singles = _read(folder)
     if not singles["masks"]:
         return
-    undistort_masks(
-        SparseModel.read(context.inputs["cameras"] / "sparse"),
-        folder / "masks",
-        context.folder / "singles",
-        threads=context.threads,
-    )
+    model = SparseModel.read(context.inputs["cameras"] / "sparse")
+    undistort_masks(model, folder / "masks", context.folder / "singles", threads=context.threads)
+    if "sets" in context.inputs:  # What the photos alone gave, for the report.
+        undistort_masks(
+            model,
+            context.inputs["masks"] / "masks",
+            context.folder / "alone",
+            threads=context.threads,
+        )
     found = agree(
         read_views(context.inputs["undistort"]),
         context.folder / "singles",
@@ -315,6 +318,8 @@ def draw_masks(context: StageContext, views: Sequence[View], folder: Path) -> No
     from gypsum.report import draw_outlines, outline, pictures
 
     singles = context.inputs["object"] / "singles" if "object" in context.inputs else None
+    if singles and (alone := singles.with_name("alone")).exists():
+        singles = alone  # Those of flip captures agree within their set already.
     masked = [view for view in views if view.mask is not None]
     if not masked:
         return
@@ -364,7 +369,7 @@ OBJECT = Stage(
     "dense",
     needs=("photos", "masks", "sets", "cameras", "undistort"),
     cost=25,
-    version=3,
+    version=4,
     when="mask",
 )
 GROUND = Stage(

@@ -543,7 +543,7 @@ PHOTO_SCAN = Pipeline(
             settings=("known_cameras", "marker_size", "distance", "points"),
             publishes=("sparse",),
             cost=20,
-            version=3,
+            version=4,
         ),
         Stage(
             "undistort",
