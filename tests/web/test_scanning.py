@@ -26,7 +26,7 @@ pytest.importorskip("fastapi", reason="needs gypsum[server]")
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="needs Chromium: apt-get install chromium")
 
 #: The scan of a small cloud, on a slow machine that does other things as well.
-PATIENCE = 300
+PATIENCE = 900
 
 
 @pytest.fixture(scope="module")
