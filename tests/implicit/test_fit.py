@@ -16,7 +16,7 @@ SIZE = 64
 BOX = Box.between([-1, -1, -1], [1, 1, 1])
 QUICK = ImplicitSettings(
     resolution=40,
-    levels=(Level(0.5, 0.5, 100, 3000), Level(1.0, 1.0, 60, 6000)),
+    levels=(Level(0.5, 0.5, 100, 3000, rate=0.12), Level(1.0, 1.0, 60, 6000)),
 )
 
 Depths = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -79,7 +79,7 @@ def picture(shape: Depths, turn: float, height: float) -> Observation:
 def around(shape: Depths) -> list[Observation]:
     return [
         picture(shape, 2 * np.pi * (n + 0.5 * row) / 6, height)
-        for row, height in enumerate((0.2, 0.9))
+        for row, height in enumerate((0.5, 1.0))
         for n in range(6)
     ]
 
@@ -98,7 +98,7 @@ def ball() -> Field:
 
 def test_a_hull_becomes_the_ball_that_photos_show(ball: Field) -> None:
     mesh = ball.mesh()
-    radius = np.linalg.norm(mesh.vertices[mesh.vertices[:, 2] > -0.4], axis=1)
+    radius = np.linalg.norm(mesh.vertices[mesh.vertices[:, 2] > -0.3], axis=1)
     assert np.abs(radius - 0.7).mean() < 0.02
     assert np.percentile(np.abs(radius - 0.7), 95) < 0.05
     edges = np.sort(np.concatenate([mesh.faces[:, [k, (k + 1) % 3]] for k in range(3)]), axis=1)
@@ -130,7 +130,7 @@ def test_photos_shape_what_they_see(ball: Field) -> None:
     evidence = ball.evidence(mesh.vertices)
     assert ((evidence >= 0) & (evidence <= 1)).all()
     # From above all is seen, from below nothing.
-    top, bottom = mesh.vertices[:, 2] > 0.2, mesh.vertices[:, 2] < -0.69
+    top, bottom = mesh.vertices[:, 2] > 0.2, mesh.vertices[:, 2] < -0.66
     assert np.median(evidence[top]) > 0.5
     assert np.median(evidence[bottom]) < np.median(evidence[top]) / 2
 

@@ -256,7 +256,7 @@ class _Fitter:
         gradient = self._by_distance.sum(0)
         self._by_distance[:] = 0
         if not only_colors:
-            self._move(gradient, s.rate * fallen)
+            self._move(gradient, self._level.rate * fallen)
         scale = 1 / max(len(batch) * self._share, 1e-9)
         return losses[0] * scale, losses[1] * scale, losses[2] * scale
 

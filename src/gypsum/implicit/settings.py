@@ -16,35 +16,35 @@ class Level:
     steps: int
     rays: int
     """In a step, about."""
+    rate: float = 0.06
+    """Of the distances, voxels a step at most, at the beginning; it falls to a fifth."""
 
 
 @dataclass(frozen=True)
 class ImplicitSettings:
     """Settings of a fit; lengths in voxels of the level unless they say otherwise."""
 
-    resolution: int = 208
+    resolution: int = 192
     """Voxels along the box's longest side at the end."""
     levels: tuple[Level, ...] = (
-        Level(0.25, 0.25, 200, 25_000),
-        Level(0.5, 0.5, 200, 40_000),
-        Level(1.0, 1.0, 250, 80_000),
+        Level(0.25, 0.25, 120, 12_000, rate=0.12),
+        Level(0.5, 0.5, 120, 30_000),
+        Level(1.0, 1.0, 150, 60_000),
     )
     seed: int = 0
     color_weight: float = 1.0
-    mask_weight: float = 0.3
+    mask_weight: float = 0.4
     depth_weight: float = 0.1
     eikonal: float = 0.1
-    curvature: float = 0.03
+    curvature: float = 0.01
     edge: float = 0.5
     """Curvature beyond which more of it hardly costs more: edges stay."""
     diffusion: int = 4
     """Rounds by which each step's derivative is spread to its neighbours."""
-    rate: float = 0.1
-    """Of the distances, a step at most, at a level's beginning; it falls to a fifth."""
     color_rate: float = 0.02
-    gloss_rate: float = 0.003
+    gloss_rate: float = 0.01
     """Of what colours change with the direction."""
-    gloss_decay: float = 0.02
+    gloss_decay: float = 0.001
     sharpness: tuple[float, float] = (0.8, 2.0)
     """Of the density around the surface, at the beginning and end of a level."""
     noise: float = 0.02
