@@ -467,7 +467,7 @@ def fit_settings(quality: str) -> ImplicitSettings:
     from gypsum.implicit import ImplicitSettings, Level
 
     if quality == Quality.DRAFT:
-        levels = (Level(0.5, 0.5, 120, 15_000), Level(1.0, 1.0, 150, 30_000))
+        levels = (Level(0.5, 0.5, 100, 8_000), Level(1.0, 1.0, 120, 16_000))
         return ImplicitSettings(resolution=120, levels=levels)
     if quality == Quality.HIGH:
         finest = Level(1.0, 1.0, 400, 120_000)
