@@ -22,7 +22,7 @@ from gypsum.service.api import create_app
 from gypsum.service.settings import service_settings
 
 #: Requests for each route; by hand many more: GYPSUM_EXAMPLES=500.
-EXAMPLES = int(os.environ.get("GYPSUM_EXAMPLES", "8"))
+EXAMPLES = int(os.environ.get("GYPSUM_EXAMPLES", "5"))
 
 #: What ends the session or the account that the others need, and streams that do not end.
 _LEFT_OUT = ("/api/v1/session", "/api/v1/scans/{scan_id}/events")
