@@ -25,6 +25,7 @@ finish() {
     rm -rf "$folder"
 }
 trap finish EXIT
+trap 'exit 130' INT TERM HUP
 
 if [ "$(id -u)" = 0 ]; then
     chown nobody:nogroup "$folder"
