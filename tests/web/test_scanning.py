@@ -76,8 +76,10 @@ def ball(path: Path, count: int = 4000) -> Path:
 
 
 @pytest.mark.slow
-def test_from_signing_up_to_the_download(ada: Visitor, browser: Any, tmp_path: Path) -> None:
+def test_from_signing_up_to_the_download(browser: Any, url: str, tmp_path: Path) -> None:
+    ada = Visitor(browser, url, DESK)
     page = ada.page
+    ada.sign_up()
     ada.begin("lidar")
     ada.choose([ball(tmp_path / "ball.ply")])
     ada.start("A ball", formats=["STL"])
@@ -104,7 +106,7 @@ def test_from_signing_up_to_the_download(ada: Visitor, browser: Any, tmp_path: P
 
     # Sharing: others see it by the link, and only then.
     page.get_by_text("Public", exact=True).click()
-    link = page.get_by_label("Link").input_value()
+    link = page.get_by_label("Link", exact=True).input_value()
     guest = Visitor(browser, ada.url, PHONE, has_touch=True, color_scheme="dark")
     guest.page.goto(link[link.index("/s/") :])
     guest.see(30)
@@ -119,7 +121,7 @@ def test_from_signing_up_to_the_download(ada: Visitor, browser: Any, tmp_path: P
 
     # Other settings take neither a new upload nor what doesn't depend on them.
     page.get_by_text("Settings", exact=True).click()
-    page.get_by_label("Triangles").fill("500")
+    page.get_by_label("Triangles", exact=True).fill("500")
     page.get_by_role("button", name="Make it anew").click()
     page.get_by_role("progressbar", name="The whole scan").wait_for()
     ada.see(PATIENCE)
@@ -133,6 +135,7 @@ def test_from_signing_up_to_the_download(ada: Visitor, browser: Any, tmp_path: P
     page.get_by_role("button", name="Delete for good").click()
     page.get_by_text("Your scans will be here").wait_for()
     assert ada.wrong == []
+    ada.context.close()
 
 
 def test_uploads_survive_a_lost_connection_and_a_closed_tab(ada: Visitor, tmp_path: Path) -> None:
