@@ -197,10 +197,15 @@ def test_deleting_an_account_leaves_nothing(service: RunningService) -> None:
     user = person.get("/api/v1/me").json()["id"]
     key = person.post("/api/v1/keys", json={"name": "k", "scopes": ["account"]}).json()["key"]
     scan = person.post("/api/v1/scans", json={"title": "vase"}).json()["id"]
+    half = person.announce(scan, "a.jpg", 100).headers["location"]
+    person.append(half, 0, b"\xff\xd8\xff")
+    partial = service.settings.uploads / half.rsplit("/", 1)[1]
+    assert partial.exists()
     refused = person.request("DELETE", "/api/v1/me", json={"password": "wrong"})
     assert refused.status_code == 403
     answer = person.request("DELETE", "/api/v1/me", json={"password": PASSWORD})
     assert answer.status_code == 204
+    assert not partial.exists()
     assert person.get("/api/v1/me").status_code == 401
     program = service.client(headers={"Authorization": f"Bearer {key}"})
     assert program.get("/api/v1/me").status_code == 401

@@ -33,8 +33,9 @@ _PURPOSE = "download"
 
 #: What others may see. Reports and logs name files and tell where photos were taken.
 _SHOWN = ("model", "viewer", "preview", "thumbnail")
-#: Formats that state where on Earth their points are.
-_GEOREFERENCED = ("las", "laz")
+#: Of a lidar scan's models, the formats in its own frame: others state where on Earth it is (LAS,
+#: points as PLY and XYZ, GeoTIFF, DXF, GeoJSON, the file that says where the frame lies).
+_UNPLACED = ("glb", "gltf", "obj", "fbx", "usdz", "stl", "svg")
 
 _COLUMNS = """
     s.*,
@@ -189,15 +190,14 @@ async def results_of(connection: Connection, scan: UUID, *, shared: bool = False
         where r.scan_id = %(scan)s
             and r.revision = (select max(revision) from results where scan_id = %(scan)s)
             and (not %(shared)s or (r.kind = any(%(kinds)s)
-                and not (s.mode = 'lidar' and r.format = any(%(placed)s))
-                and r.name not like '%%.place.json'))
+                and (r.kind <> 'model' or s.mode <> 'lidar' or r.format = any(%(unplaced)s))))
         order by r.kind, r.created_at, r.name
         """,
         {
             "scan": scan,
             "shared": shared,
             "kinds": list(_SHOWN),
-            "placed": list(_GEOREFERENCED),
+            "unplaced": list(_UNPLACED),
         },
     )
     return await found.fetchall()

@@ -150,9 +150,16 @@ async def delete_me(
     """Delete the account with all scans, files, keys and webhooks. There is no way back."""
     await _check_password(service, principal, body.password, "password")
     async with service.pool.connection() as connection:
+        found = await connection.execute(
+            "select f.id from files f join scans s on s.id = f.scan_id where s.owner = %s",
+            [principal.id],
+        )
+        files = await found.fetchall()
         await jobs.forget_user(connection, principal.id, service.settings)
         await connection.execute("delete from users where id = %s", [principal.id])
         await audit.note(connection, principal.id, "account.delete", address=address_of(request))
+    for file in files:  # What had arrived of those that were on their way.
+        await service.uploads.discard(file["id"])
     _drop_cookie(service, response)
     response.headers["Clear-Site-Data"] = '"cache", "storage"'
 
