@@ -261,7 +261,8 @@ def test_sharing_and_taking_it_back(service: RunningService) -> None:
     scan = person.scan(title="Owl", mode="lidar")
     finish(service, scan, {
         "model:owl.glb": b"glTF", "model:owl.las": b"LASF", "model:owl.place.json": b"{}",
-        "model:owl.ply": b"ply", "model:owl_ground.tif": b"II", "model:owl_contours.geojson": b"{}", "model:p.dxf": b"0",
+        "model:owl.ply": b"ply", "model:owl_ground.tif": b"II", "model:p.dxf": b"0",
+        "model:owl_contours.geojson": b"{}",
         "report:report.html": b"<p>Berlin", "log:log.txt": b"52.5", "thumbnail:t.jpg": b"\xff\xd8",
     })  # fmt: skip
     anybody = service.client()
