@@ -17,7 +17,7 @@ PAUSE = 5.0
 #: Seconds after which a process of the engine that says nothing is taken for dead.
 SILENCE = 25.0
 #: Attempts of which none ended a stage, after which a scan is given up: it ends its workers.
-LOSSES_MOST = 5
+LOSSES_MOST = 10
 #: Seconds for which a scan may be without a job, or its job be taken and it not.
 _BETWEEN = 10.0
 #: Days for which a worker that is gone is remembered.
