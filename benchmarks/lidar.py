@@ -3,7 +3,7 @@
     gypsum sample room --mode lidar --photos 60 --width 480 --height 360
     python benchmarks/lidar.py room
 
-Beside the fusion stands a reference on the given poses: Open3D's scalable TSDF volume with the same
+Beside the fusion stands a reference on the given poses: Open3D's voxel block grid with the same
 voxels and truncation where Open3D can be imported (``--open3d PYTHON`` names an interpreter that
 has it), else nothing.
 """
@@ -34,25 +34,25 @@ SAMPLES, AGAINST = 100_000, 1_500_000
 OPEN3D = """
 import json, sys, time
 import numpy as np, open3d as o3d
+import open3d.core as core
 job = json.load(open(sys.argv[1]))
-volume = o3d.pipelines.integration.ScalableTSDFVolume(
-    voxel_length=job["voxel"], sdf_trunc=job["truncation"],
-    color_type=o3d.pipelines.integration.TSDFVolumeColorType.NoColor)
-begin, cpu = time.time(), time.process_time()
+grid = o3d.t.geometry.VoxelBlockGrid(
+    attr_names=("tsdf", "weight"), attr_dtypes=(core.float32, core.float32),
+    attr_channels=((1), (1)), voxel_size=job["voxel"], block_resolution=8, block_count=60000,
+    device=core.Device("CPU:0"))
+multiple, cpu = job["truncation"] / job["voxel"], time.process_time()
 for frame in job["frames"]:
-    depth = o3d.io.read_image(frame["depth"])
-    h, w = np.asarray(depth).shape
+    depth = o3d.t.io.read_image(frame["depth"])
     K = np.array(frame["K"])
-    grey = o3d.geometry.Image(np.zeros((h, w), np.float32))
-    rgbd = o3d.geometry.RGBDImage.create_from_color_and_depth(
-        grey, depth, depth_scale=1000.0, depth_trunc=10.0)
-    lens = o3d.camera.PinholeCameraIntrinsic(
-        w, h, K[0, 0], K[1, 1], K[0, 2] - 0.5, K[1, 2] - 0.5)
-    volume.integrate(rgbd, lens, np.array(frame["pose"]))
+    K[:2, 2] -= 0.5
+    lens, pose = core.Tensor(K), core.Tensor(np.array(frame["pose"]))
+    blocks = grid.compute_unique_block_coordinates(
+        depth, lens, pose, 1000.0, 10.0, trunc_voxel_multiplier=multiple)
+    grid.integrate(blocks, depth, lens, pose, 1000.0, 10.0, trunc_voxel_multiplier=multiple)
 cpu = time.process_time() - cpu
-mesh = volume.extract_triangle_mesh()
+mesh = grid.extract_triangle_mesh().to_legacy()
 np.savez(sys.argv[2], vertices=np.asarray(mesh.vertices), faces=np.asarray(mesh.triangles))
-print(json.dumps({"version": o3d.__version__, "cpu": cpu, "wall": time.time() - begin}))
+print(json.dumps({"version": o3d.__version__, "cpu": cpu}))
 """
 
 
