@@ -39,7 +39,7 @@ class GYPSUM_OT_splats_to_mesh(Runs, bpy.types.Operator):
             files.write(source, joined([objects.in_file_frame(thing, "Z") for thing in things]))
         except SplatError as error:
             raise ModelError(str(error)) from None
-        command = [gypsum, "mesh", str(source), str(mesh), "--up-axis", "z"]
+        command = [gypsum, "mesh", str(source), "-o", str(mesh), "--up-axis", "z"]
         return Process([*command, "--faces", str(self.faces)], mesh), self._arrived
 
     def _arrived(self, context: bpy.types.Context, event: Event) -> str:
