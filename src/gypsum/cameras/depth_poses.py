@@ -417,11 +417,11 @@ def _completed(
     count = len(frames)
     known = np.array([frame.R is not None for frame in given], bool)
     poses = np.stack([np.eye(4) if frame.R is None else _camera_to_world(frame) for frame in given])
-    for n in np.flatnonzero(~known):
+    for n in map(int, np.flatnonzero(~known)):
         near = [
             m for m in range(max(0, n - TRACK_NEXT), min(count, n + TRACK_NEXT + 1)) if known[m]
         ]
-        matches = [_match_pair(frames, (min(m, int(n)), max(m, int(n)))) for m in near]
+        matches = [_match_pair(frames, (min(m, n), max(m, n))) for m in near]
         best = max((found for found in matches if found), key=lambda m: len(m.first), default=None)
         if best is None:
             continue
