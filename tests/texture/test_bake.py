@@ -423,4 +423,7 @@ def test_highlights_are_left_out_of_matte_colours(tmp_path: Path) -> None:
     faces = seen_faces(plain)
     assert facts.smoothing
     assert facts.rejected > 1000
-    assert decibels(errors(matte, faces)) > decibels(errors(plain, faces)) + 3.5
+    # Choosing one photo for each place avoids the brightest of a gleam, but not its rim.
+    off = [np.mean(np.abs(errors(model, faces)).max(axis=1) > 0.03) for model in (plain, matte)]
+    assert off[1] < off[0] / 4
+    assert decibels(errors(matte, faces)) > decibels(errors(plain, faces)) + 2.5
