@@ -431,6 +431,7 @@ def fit_surface(context: StageContext) -> None:
     from gypsum.formats.ply import read_cloud, write_mesh
     from gypsum.formats.visibility import read_visibility, visibility_path
     from gypsum.implicit import fit
+    from gypsum.surface.closing import solid
 
     hull = read_hull(context.inputs["hull"] / _HULL)
     views = posed_views(context)
@@ -450,7 +451,8 @@ def fit_surface(context: StageContext) -> None:
         threads=context.threads,
         progress=context.progress,
     )
-    mesh = field.mesh(threads=context.threads)
+    # Where the surface nearly touches itself, edges of the grid's surface have four faces.
+    mesh = solid(field.mesh(threads=context.threads))
     evidence = field.evidence(mesh.vertices)
     write_mesh(context.folder / "mesh.ply", mesh)
     with atomic_write(context.folder / _EVIDENCE) as file:
@@ -620,6 +622,7 @@ FEATURELESS_SCAN = Pipeline(
             needs=(*_VIEWS, "fusion", "hull"),
             settings=("field_side", "quality"),
             cost=300,
+            version=2,
         ),
         _as_in_photos("simplify", ("surface",)),
         replace(
