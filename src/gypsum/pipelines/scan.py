@@ -177,6 +177,11 @@ def _with_sets(paths: Sequence[Path], options: ScanOptions) -> list[Path]:
         raise InputError(f"Give all photos with --set, also those in {paths[0]}, or none.")
     if len(options.set) < 2:
         raise InputError("Give --set twice or more: once for each way in which the object lies.")
+    if len({folder.resolve() for folder in options.set}) < len(options.set):
+        raise InputError(
+            "The same folder is given to --set twice: each way in which the object lies needs a folder "
+            "of its own."
+        )
     return list(options.set)
 
 
