@@ -179,8 +179,8 @@ def _with_sets(paths: Sequence[Path], options: ScanOptions) -> list[Path]:
         raise InputError("Give --set twice or more: once for each way in which the object lies.")
     if len({folder.resolve() for folder in options.set}) < len(options.set):
         raise InputError(
-            "The same folder is given to --set twice: each way in which the object lies needs a folder "
-            "of its own."
+            "The same folder is given to --set twice: each way in which the object lies needs a "
+            "folder of its own."
         )
     return list(options.set)
 
