@@ -46,3 +46,25 @@ def test_flat_ground_alone_is_the_focus_itself(scene: Scene):
     focus = find_focus(table, scene.views, Renderer(table))
     assert np.isfinite(focus.center).all()
     assert focus.radius > 0.2
+
+
+def test_a_step_of_a_plinth_is_no_ground() -> None:
+    mesh = stacked([(0.5, 0.0, 0.35), (0.25, 0.35, 1.6)])
+    eyes = eyes_around(np.linspace(0, 2 * np.pi, 12, endpoint=False))
+    views = [view_of(str(i), Path(), eye) for i, eye in enumerate(eyes)]
+    focus = find_focus(mesh, views, Renderer(mesh))
+    pixels, _ = focus.portrait(400, 300).project(mesh.vertices)
+    assert pixels[:, 1].max() < 300
+
+
+def stacked(boxes: list[tuple[float, float, float]]) -> Mesh:
+    """Square pillars on one another: half the side, bottom and top of each."""
+    import trimesh
+
+    solids = []
+    for half, low, high in boxes:
+        solid = trimesh.creation.box((2 * half, 2 * half, high - low))
+        solid.apply_translation((0, 0, (low + high) / 2))
+        solids.append(solid.subdivide().subdivide().subdivide())
+    whole = trimesh.util.concatenate(solids)
+    return Mesh(whole.vertices.astype(np.float32), whole.faces.astype(np.int32))

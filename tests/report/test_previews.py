@@ -12,7 +12,7 @@ from PIL import Image
 from gypsum.report import previews, write_previews
 from gypsum.report.comparison import compare, show_depth, spread
 from gypsum.report.framing import find_focus
-from gypsum.report.pictures import MASKS, OF_SPLATS, PICTURES, TERRAIN
+from gypsum.report.pictures import EVIDENCE, MASKS, OF_SPLATS, PICTURES, TERRAIN
 from gypsum.report.render import Eye, Renderer
 from gypsum.report.scenery import draw_cameras
 from gypsum.scene import Mesh
@@ -43,7 +43,7 @@ def test_every_picture_is_written_and_progress_only_grows(scene: Scene, tmp_path
         depth_of=lambda view: np.ones((view.height // 2, view.width // 2), np.float32),
         progress=lambda share, _doing="": done.append(share),
     )
-    of_a_model = set(PICTURES) - {*OF_SPLATS, MASKS, TERRAIN}
+    of_a_model = set(PICTURES) - {*OF_SPLATS, EVIDENCE, MASKS, TERRAIN}
     assert {path.name for path in facts.files} == {picture.file for picture in of_a_model}
     assert sorted(facts.files) == sorted((tmp_path / "previews").iterdir())
     for path in facts.files:

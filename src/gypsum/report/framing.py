@@ -30,6 +30,10 @@ _SEEN_OFTEN = 0.3
 """What is in the middle of this many photos belongs to the focus; 1 is the most for any point."""
 _GROUND_SHARE = 0.05
 """A low, level layer with this share of the focus's area is the ground it stands on."""
+_BELOW_SHARE = 0.03
+"""With this share of the focus's area right below it, a level layer is a step of the thing."""
+_DROP = 0.1
+"""So much deeper, of the height of what stands on it, is well below a layer."""
 _STANDING_SHARE = 0.04
 """With this share of the area above the ground, the focus is what stands there."""
 _MANY_VIEWS = 60
@@ -117,9 +121,20 @@ def _often_seen(mesh: Mesh, views: Sequence[View], renderer: Renderer) -> Float3
     standing = often & (points[:, 2] > ground)
     if not np.isfinite(ground) or standing.sum() < _STANDING_SHARE * often.sum():
         return np.asarray(points[often])
+    below = _below(points, points[standing], ground)
+    if below.sum() > _BELOW_SHARE * often.sum():
+        return np.asarray(points[often | below])
     # What stands on the ground reaches down to it, though its lowest part is rarely seen.
     feet = points[standing][::4] * (1, 1, 0) + (0, 0, ground)
     return np.vstack([points[standing], feet]).astype(np.float32)
+
+
+def _below(points: Float32, standing: Float32, ground: float) -> NDArray[np.bool_]:
+    """(N,) which points are well below a level layer, and under what stands on it."""
+    middle = standing[:, :2].mean(0)
+    reach = np.percentile(np.linalg.norm(standing[:, :2] - middle, axis=1), 99)
+    under = np.linalg.norm(points[:, :2] - middle, axis=1) < 1.5 * reach
+    return under & (points[:, 2] < ground - _DROP * np.ptp(standing[:, 2]))
 
 
 def _prominence(points: Float32, view: View, renderer: Renderer) -> Float64:
