@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import PurePath
 from typing import Any
 
 from gypsum.service.jobs.engine import Connection, rows
@@ -36,7 +37,9 @@ class News:
         """Take an event of the scan."""
         event = message["event"]
         data = {
-            name: value for name, value in message.items() if name not in ("event", "workspace")
+            name: _without_folders(value)
+            for name, value in message.items()
+            if name not in ("event", "workspace")
         }
         if event == "progress":
             self._progress = data
@@ -70,6 +73,15 @@ class News:
         """What could not be written stays news."""
         self._changes = changes | self._changes
         self._events = events + self._events
+
+
+def _without_folders(value: Any) -> Any:
+    """Names of files in place of their paths: where they lie is the worker's affair."""
+    if isinstance(value, str) and PurePath(value).is_absolute():
+        return PurePath(value).name
+    if isinstance(value, dict):
+        return {name: _without_folders(inner) for name, inner in value.items()}
+    return [_without_folders(inner) for inner in value] if isinstance(value, list) else value
 
 
 async def log_lines(connection: Connection, scan_id: Any, tail: int) -> list[str]:
