@@ -134,7 +134,7 @@ def _below(points: Float32, standing: Float32, ground: float) -> NDArray[np.bool
     middle = standing[:, :2].mean(0)
     reach = np.percentile(np.linalg.norm(standing[:, :2] - middle, axis=1), 99)
     under = np.linalg.norm(points[:, :2] - middle, axis=1) < 1.5 * reach
-    return under & (points[:, 2] < ground - _DROP * np.ptp(standing[:, 2]))
+    return np.asarray(under & (points[:, 2] < ground - _DROP * np.ptp(standing[:, 2])))
 
 
 def _prominence(points: Float32, view: View, renderer: Renderer) -> Float64:
