@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
-from pathlib import PurePath
 from typing import Any
 
 from gypsum.service.jobs.engine import Connection, rows
@@ -22,6 +22,10 @@ _LINES: dict[str, Callable[[dict[str, Any]], str]] = {
     "warning": lambda data: f"Note: {data.get('message', '')}",
     "error": lambda data: data.get("message", ""),
 }
+
+
+#: The folders of an absolute path, also within a sentence; not those of an address.
+_FOLDERS = re.compile(r"(?<![\w./:])/(?:[^\s/'\"]+/)*(?=[^\s/'\"]+)")
 
 
 class News:
@@ -77,8 +81,8 @@ class News:
 
 def _without_folders(value: Any) -> Any:
     """Names of files in place of their paths: where they lie is the worker's affair."""
-    if isinstance(value, str) and PurePath(value).is_absolute():
-        return PurePath(value).name
+    if isinstance(value, str):
+        return _FOLDERS.sub("", value)
     if isinstance(value, dict):
         return {name: _without_folders(inner) for name, inner in value.items()}
     return [_without_folders(inner) for inner in value] if isinstance(value, list) else value
