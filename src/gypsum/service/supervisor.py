@@ -61,6 +61,11 @@ class _Child:
         """Whether the process lives."""
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def gave_up(self) -> bool:
+        """Whether the process ended by itself: nobody killed it, and starting again won't help."""
+        return self._process is not None and (self._process.poll() or 0) > 0
+
     def watch(self) -> None:
         """Start the process again if it died, after a pause."""
         if self.running:
@@ -180,11 +185,12 @@ def _wait_for_answer(settings: ServiceSettings, api: _Child) -> None:
     address = f"http://{f'[{host}]' if ':' in host else host}:{settings.port}/healthz"
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     deadline = time.monotonic() + _START
-    while time.monotonic() < deadline and api.running:
+    while time.monotonic() < deadline and not api.gave_up:
         try:
             with opener.open(address, timeout=2):
                 return
         except OSError:
+            api.watch()
             time.sleep(_TICK)
     raise ResourceError("The service did not start; the lines above tell why.")
 
