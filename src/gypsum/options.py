@@ -106,6 +106,10 @@ class Matcher(StrEnum):
     LEARNED = "learned"
 
 
+#: Points of a cloud that are kept for each triangle of a model.
+_POINTS_PER_FACE = 20
+
+
 @dataclass(frozen=True)
 class Preset:
     """What a quality means."""
@@ -469,6 +473,8 @@ class ScanOptions(BaseModel):
             "field_side": preset.field_side,
             "depth_photos": preset.depth_photos,
             "faces": self.faces or preset.faces,
+            # Fewer triangles than usual take no other points: the cloud need not be read again.
+            "points_kept": _POINTS_PER_FACE * max(self.faces or 0, preset.faces),
             "texture": (self.texture or preset.texture).pixels,
             "texture_spare": self.texture is None,
             "textures": self.textures,

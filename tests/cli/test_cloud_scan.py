@@ -86,3 +86,15 @@ def test_an_empty_file_is_said_at_once(tmp_path: Path) -> None:
     path.write_text("x y z\n")
     with pytest.raises(InputError, match=r"empty\.xyz holds no points"):
         gypsum.scan(path, tmp_path / "room.glb", mode="lidar")
+
+
+def test_other_triangles_are_no_new_surface(room: Path, tmp_path: Path) -> None:
+    from gypsum.pipelines.scan import stage_keys
+
+    options = {"mode": "lidar", "quality": "draft", "workspace": tmp_path / "work"}
+    some, fewer, many = (
+        stage_keys([room], faces=faces, **options) for faces in (40_000, 1_000, 2_000_000)
+    )
+    assert some["surface"] == fewer["surface"]
+    assert some["simplify"] != fewer["simplify"]
+    assert many["points"] != some["points"]  # which need more points than are kept usually

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from gypsum.clouds import Gathered, Motion
     from gypsum.rooms import Planes
 
-#: Points that are kept for each triangle that is wanted.
-_POINTS_PER_FACE = 20
 #: The share of the memory that the cloud may take.
 _CLOUD_SHARE = 0.6
 _MEMORY_BASE = 600 * 2**20
@@ -174,8 +172,7 @@ def read_points(context: StageContext) -> None:
         moved = None if rows is None else Motion(np.array(rows[:3]), np.array(rows[3]))
         motions[number, scan] = moved
     fitting = int(_CLOUD_SHARE * context.memory / BYTES_PER_POINT)
-    wanted = max(_FEWEST_KEPT, _POINTS_PER_FACE * context.settings["faces"])
-    most = min(fitting, wanted)
+    most = min(fitting, context.settings["points_kept"])
     held = gather(files, most, motions=motions, progress=context.progress)
     write_gathered(context.folder / _POINTS, held)
     place = held.cloud.place
@@ -496,7 +493,7 @@ def write_scan_report(context: StageContext) -> None:
 
 def disk_needed(settings: Settings) -> int:
     """Bytes that a scan's workspace may take."""
-    kept = max(_FEWEST_KEPT, _POINTS_PER_FACE * settings["faces"])
+    kept = settings["points_kept"]
     return int(_DISK_FOR_RESULTS + kept * _DISK_PER_POINT)
 
 
@@ -533,7 +530,7 @@ CLOUD_SCAN = Pipeline(
             f"{_HERE}:read_points",
             "dense",
             needs=("register",),
-            settings=("faces",),
+            settings=("points_kept",),
             cost=20,
         ),
         Stage(
