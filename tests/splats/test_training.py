@@ -4,15 +4,27 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from gypsum.scene import PointCloud
-from gypsum.splats import Fitted, TrainOptions, checkpoint, density, fit, initial, render
+from gypsum.splats import (
+    Fitted,
+    TrainOptions,
+    checkpoint,
+    density,
+    fit,
+    initial,
+    render,
+    schedule,
+    train,
+)
 from gypsum.splats.exposure import Exposures
 from gypsum.splats.fit import held_out, spread
-from gypsum.splats.photos import PhotoCache
+from gypsum.splats.photos import PhotoCache, TrainingPhoto
 from gypsum.splats.state import State
 from gypsum.splats.train import Trainer
 
@@ -72,6 +84,39 @@ def test_a_training_goes_on_as_if_it_had_not_stopped(tmp_path: Path) -> None:
 def test_time_ends_a_training(tmp_path: Path) -> None:
     found = trained(tmp_path, iterations=1_000_000, minutes=0.02)
     assert 5 < found.iterations < 5000
+
+
+def test_a_training_by_time_makes_the_steps_of_one_by_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, views = scenes.capture(12, tmp_path)
+    now, levels = 0.0, []
+
+    class Photos(PhotoCache):
+        def get(self, number: int, level: int) -> TrainingPhoto:
+            nonlocal now
+            # As long as their pixels make them, small ones a little longer.
+            now += (1.0, 0.28, 0.12)[level]
+            levels.append(level)
+            return super().get(number, level)
+
+    monkeypatch.setattr(train, "time", SimpleNamespace(monotonic=lambda: now))
+    photos = Photos(views, scenes.WIDTH, tmp_path / "cache")
+    state = State.begin(initial.from_sparse(model), len(views), 0)
+    options = replace(OPTIONS, iterations=10**9, minutes=2.0)
+    Trainer(state, photos, range(12), spread(views), options).run()
+    # Two minutes are 120 steps on the largest photos.
+    shares = np.bincount(levels) / len(levels)
+    assert 135 < len(levels) < 160
+    np.testing.assert_allclose(shares, (0.75, 0.19, 0.06), atol=0.025)
+
+
+def test_how_much_is_done_and_how_long_it_took_are_each_others_inverse() -> None:
+    done = np.linspace(0, 1, 41)
+    times = [schedule.time_at(part) for part in done]
+    assert times[0] == 0
+    assert times[-1] == 1
+    np.testing.assert_allclose([schedule.done_at(time) for time in times], done, atol=1e-12)
 
 
 def test_outside_of_masks_there_is_nothing(tmp_path: Path) -> None:

@@ -258,7 +258,7 @@ SPLAT_SCAN = Pipeline(
             settings=("splats", "splat_side", "splat_steps", "minutes", "splat_mesh", "device"),
             publishes=("preview.jpg",),
             cost=600,
-            version=2,
+            version=3,
         ),
         Stage(
             "surface",

@@ -13,7 +13,7 @@ from PIL import Image
 from gypsum.errors import ReconstructionError
 from gypsum.formats.atomic import atomic_write
 from gypsum.scene import PointCloud, Progress, SparseModel, Splats, View, no_progress
-from gypsum.splats import checkpoint, initial, quality
+from gypsum.splats import checkpoint, initial, quality, schedule
 from gypsum.splats.photos import PhotoCache
 from gypsum.splats.quality import Score
 from gypsum.splats.render import render
@@ -86,7 +86,8 @@ def fit(
 
     def each(trainer: Trainer) -> None:
         nonlocal previewed, kept
-        progress(trainer.done, f"{len(state.rows):,} splats, step {state.iteration:,}")
+        done = schedule.time_at(trainer.done)
+        progress(done, f"{len(state.rows):,} splats, step {state.iteration:,}")
         now = time.monotonic()
         if now - previewed > _PREVIEW_EVERY:
             write_preview(folder / "preview.jpg", trainer.splats, photos, shown, extent)

@@ -1,4 +1,8 @@
-"""What training does when, as functions of how much of it is done (0 to 1)."""
+"""What training does when, as functions of how much of it is done (0 to 1).
+
+Done are steps, not time: a step on small photos takes a tenth of one on large ones, so a schedule
+by time would make most steps on small photos, and have all Gaussians before large ones are seen.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,8 @@ from gypsum.native import _splats
 
 #: From which part of the training on each level of the photos is used, the smallest first.
 _LEVELS = ((0.0, 2), (0.06, 1), (0.25, 0))
+#: How long a step takes on each level, as a part of one on the largest photos.
+_DURATIONS = (1.0, 0.3, 0.1)
 #: From which part on each degree of the spherical harmonics is trained.
 _DEGREES = ((0.0, 0), (0.2, 1), (0.35, 2), (0.5, 3))
 #: The number of Gaussians grows from the first to the second part of the training.
@@ -82,6 +88,24 @@ def at(done: float, extent: float, degree: int = 3) -> Moment:
         flat=done >= _FLAT,
         along=done >= _ALONG,
     )
+
+
+def time_at(done: float) -> float:
+    """Which part of the time the steps take that make so much of the training."""
+    return float(np.interp(done, *_timetable()))
+
+
+def done_at(time: float) -> float:
+    """How much of the training is done after a part of its time: the way back."""
+    steps, times = _timetable()
+    return float(np.interp(time, times, steps))
+
+
+def _timetable() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Parts of the steps at which levels begin, the end last; and of the time."""
+    steps = np.array([start for start, _ in _LEVELS] + [1.0])
+    took = np.diff(steps) * [_DURATIONS[level] for _, level in _LEVELS]
+    return steps, np.concatenate([[0.0], np.cumsum(took) / took.sum()])
 
 
 def _latest(steps: tuple[tuple[float, int], ...], done: float) -> int:

@@ -33,7 +33,7 @@ class TrainOptions:
     iterations: int
     """A picture each; with ``minutes`` the most that are made."""
     minutes: float | None = None
-    """Stop after so long: the schedule is stretched or shortened to fit."""
+    """Stop after so long: as many steps as fit, with the schedule of so many."""
     degree: int = 3
     """Of the spherical harmonics, 0 to 3."""
     seed: int = 0
@@ -77,7 +77,8 @@ class Trainer:
         """How much of the training is done, 0 to 1."""
         share = self._state.iteration / self.options.iterations
         if self.options.minutes is not None:
-            share = max(share, self._state.seconds / (60 * self.options.minutes))
+            time = self._state.seconds / (60 * self.options.minutes)
+            share = max(share, schedule.done_at(time))
         return min(1.0, share)
 
     @property
