@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gypsum.capture import limits
-from gypsum.capture.rgbd.prepare import DEPTH_PIXELS_MAX, DEPTH_SIDE_MIN
+from gypsum.capture.rgbd.prepare import DEPTH_PIXELS_MAX, DEPTH_SIDE_MIN, opened_map
 from gypsum.capture.unusable import StorageError, UnusableError
 from gypsum.capture.workers import Workers
 from gypsum.errors import InputError
@@ -188,7 +188,7 @@ def prepare_given(request: dict[str, Any]) -> None:
             f"has {columns} x {rows} pixels, another shape than its photo of {width} x {height}"
         )
     if request["confidence"] is not None:
-        sure = _picture(Path(request["confidence"]), ("PNG",)).convert("L")
+        sure = opened_map(Path(request["confidence"]), ("PNG",)).convert("L")
         if sure.size != (columns, rows):
             sure = sure.resize((columns, rows), Image.Resampling.NEAREST)
         values = np.where(np.asarray(sure) >= _UNSURE, values, 0)
@@ -206,7 +206,7 @@ def _read(path: Path) -> Float32:
         values = _array(path)
         scale = np.float32(_STEP if values.dtype.kind in "iu" else 1.0)
     else:
-        image = _picture(path, ("PNG", "TIFF"))
+        image = opened_map(path)
         if image.mode not in ("I;16", "I;16B", "I;16L", "I", "F"):
             raise UnusableError("is no depth map: it has 8 bits a pixel, and 16 are needed")
         values = np.asarray(image)
@@ -228,17 +228,3 @@ def _array(path: Path) -> NDArray[Any]:
         raise
     except Exception as error:  # NumPy raises anything on damaged files.
         raise UnusableError("is damaged and can't be read") from error
-
-
-def _picture(path: Path, formats: tuple[str, ...]) -> Image.Image:
-    try:
-        image = Image.open(path, formats=formats)
-        width, height = image.size
-        if min(width, height) < DEPTH_SIDE_MIN or width * height > DEPTH_PIXELS_MAX:
-            raise UnusableError(f"has {width} x {height} pixels, which no depth map has")
-        image.load()
-    except (UnusableError, MemoryError):
-        raise
-    except Exception as error:  # Decoders raise anything on damaged bytes.
-        raise UnusableError("is damaged and can't be decoded") from error
-    return image

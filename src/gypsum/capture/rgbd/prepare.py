@@ -75,7 +75,7 @@ def _read_depth(path: Path, shape: list[int] | None) -> UInt16:
         metres = np.frombuffer(_unpacked(path, 4 * shape[0] * shape[1]), "<f4").reshape(shape)
         steps = np.nan_to_num(metres / FLOAT_UNIT, nan=0.0, posinf=0.0, neginf=0.0)
         return np.where((steps > 0) & (steps < 65535), np.rint(steps), 0).astype(np.uint16)
-    with _opened_map(path) as image:
+    with opened_map(path) as image:
         if image.mode not in ("I;16", "I;16B", "I;16L", "I"):
             raise UnusableError("is no depth map: it has 8 bits a pixel, and 16 are needed")
         values = np.asarray(image)
@@ -86,16 +86,16 @@ def _read_confidence(path: Path, shape: list[int] | None, sure: int) -> NDArray[
     if shape is not None:
         values = np.frombuffer(_unpacked(path, shape[0] * shape[1]), np.uint8).reshape(shape)
     else:
-        with _opened_map(path) as image:
+        with opened_map(path) as image:
             values = np.asarray(image.convert("L") if image.mode != "P" else image)
     scaled = values.astype(np.float32) * (255.0 / sure)
     return np.asarray(np.minimum(scaled, 255), np.uint8)
 
 
-def _opened_map(path: Path) -> Image.Image:
+def opened_map(path: Path, formats: tuple[str, ...] = ("PNG", "TIFF")) -> Image.Image:
     """A picture of numbers. Raises `UnusableError`."""
     try:
-        image = Image.open(path, formats=("PNG", "TIFF"))
+        image = Image.open(path, formats=formats)
         width, height = image.size
         if min(width, height) < DEPTH_SIDE_MIN or width * height > DEPTH_PIXELS_MAX:
             raise UnusableError(f"has {width} x {height} pixels, which no depth map has")

@@ -56,14 +56,7 @@ async def get_archive(scan_id: UUID, principal: Reader, service: Here) -> Stream
     async with service.reader.connection() as connection:
         scan = await records.owned(connection, scan_id, principal.user)
         rows = await records.results_of(connection, scan_id)
-    models = [row for row in rows if row["kind"] == "model"]
-    if not models:
-        raise Problem(409, "state", "This scan has no models yet.")
-    return StreamingResponse(
-        zipped(service.store, models),
-        media_type="application/zip",
-        headers={"Content-Disposition": disposition(f"{scan['title']}.zip")},
-    )
+    return archive_of(service.store, scan, rows)
 
 
 @router.get(
@@ -164,6 +157,18 @@ class _Pieces:
         data = bytes(self._data)
         self._data.clear()
         return data
+
+
+def archive_of(store: Store, scan: Row, results: Sequence[Row]) -> StreamingResponse:
+    """All models among a scan's results as a zip. Raises `Problem` where there are none."""
+    models = [row for row in results if row["kind"] == "model"]
+    if not models:
+        raise Problem(409, "state", "This scan has no models yet.")
+    return StreamingResponse(
+        zipped(store, models),
+        media_type="application/zip",
+        headers={"Content-Disposition": disposition(f"{scan['title']}.zip")},
+    )
 
 
 async def zipped(store: Store, rows: Sequence[Row]) -> AsyncIterator[bytes]:

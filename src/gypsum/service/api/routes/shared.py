@@ -9,8 +9,8 @@ from fastapi.responses import StreamingResponse
 
 from gypsum.service.api import records
 from gypsum.service.api.models import GalleryOut, SharedOut
-from gypsum.service.api.problems import Problem, documented
-from gypsum.service.api.routes.results import disposition, zipped
+from gypsum.service.api.problems import documented
+from gypsum.service.api.routes.results import archive_of
 from gypsum.service.api.routes.scans import Cursor, Limit, Text
 from gypsum.service.api.state import Here
 
@@ -41,14 +41,7 @@ async def get_shared_archive(share_token: Token, service: Here) -> StreamingResp
     async with service.reader.connection() as connection:
         scan = await records.shared(connection, share_token)
         rows = await records.results_of(connection, scan["id"], shared=True)
-    models = [row for row in rows if row["kind"] == "model"]
-    if not models:
-        raise Problem(409, "state", "This scan has no models yet.")
-    return StreamingResponse(
-        zipped(service.store, models),
-        media_type="application/zip",
-        headers={"Content-Disposition": disposition(f"{scan['title']}.zip")},
-    )
+    return archive_of(service.store, scan, rows)
 
 
 @router.get("/gallery", responses=documented())
