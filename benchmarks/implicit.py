@@ -58,16 +58,16 @@ def measure(field: Field, portable: bool) -> list[dict[str, float]]:
     """Samples of a ray, and nanoseconds of a sample, for each of the optics."""
     frame, views = field.grid.frame, photos()
     points = frame.to_world(field.grid.nodes()[np.abs(field.distance) < 1])
-    rays = gather(views, 1.0, RAYS, points, frame.voxel)
+    rays = gather(views, 1.0, RAYS, points, frame)
     scene = _sdf.Scene(
         field.grid.table, field.distance, field.color, TRUNCATION,
-        rays.cameras(frame, views, 1.0), rays.camera, rays.pixel, rays.target, rays.trust, None,
+        rays.cameras, rays.camera, rays.pixel, rays.target, rays.trust, None,
         1, portable,
     )  # fmt: skip
     by_distance = np.zeros((1, field.grid.rows), np.float32)
     by_color = np.zeros((1, field.grid.rows, _sdf.CHANNELS), np.float32)
     seen = np.zeros((1, field.grid.rows // NODES), np.uint8)
-    chosen = np.flatnonzero(rays.pattern == 0).astype(np.int32)
+    chosen = rays.batches[0]
     rows = []
     for sharpness, step in OPTICS:
         optics = np.array([sharpness, step, 0.02, 0.15, 1, 1, 0], np.float32)

@@ -70,7 +70,9 @@ class Case:
             found.append((start, along, depth, at))
         return found
 
-    def loss(self, lines: list, distance: np.ndarray, color: np.ndarray) -> float:
+    def loss(
+        self, lines: list, distance: np.ndarray, color: np.ndarray, optics: np.ndarray = OPTICS
+    ) -> float:
         total = 0.0
         for number, (start, along, depth, at) in enumerate(lines):
             if not len(at):
@@ -78,7 +80,7 @@ class Case:
             seen = twin.seen(distance, color, start, along, depth, at, float(OPTICS[0]))
             total += twin.loss(
                 *seen, self.target[number].astype(float), float(self.trust[number]),
-                self.depth[number].astype(float), OPTICS.astype(float),
+                self.depth[number].astype(float), optics.astype(float),
             )  # fmt: skip
         return total
 
@@ -94,6 +96,40 @@ def descend(case: Case, portable: bool = False, parts: int = 1) -> tuple[np.ndar
     return np.array(losses), by_distance.sum(0), by_color.sum(0)
 
 
+def differences(
+    case: Case, optics: np.ndarray, by_distance: np.ndarray, by_color: np.ndarray
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The strongest of some derivatives, each with the finite differences of the twin.
+
+    By distances (rows,) first, by colours (rows, 16) then.
+    """
+    lines, index = case.lines(), case.grid.nodes().astype(int)
+
+    def by(values: np.ndarray, place: tuple[int, ...], step: float) -> float:
+        ends = []
+        for sign in (1, -1):
+            moved = values.copy()
+            moved[place] += sign * step
+            distance, color = (
+                (moved, case.color) if values is case.distance else (case.distance, moved)
+            )
+            ends.append(case.loss(lines, distance, color, optics))
+        return (ends[0] - ends[1]) / (2 * step)
+
+    strong = np.argsort(-np.abs(by_distance))[:40]
+    true = [by(case.distance, tuple(index[row]), 1e-5) for row in strong]
+    colored = np.argsort(-np.abs(by_color).max(1))[:20]
+    channels = np.random.default_rng(0).integers(12, size=len(colored))
+    true_colors = [
+        by(case.color, (*index[row], channel), 1e-4)
+        for row, channel in zip(colored, channels, strict=True)
+    ]
+    return [
+        (by_distance[strong], np.array(true)),
+        (by_color[colored, channels], np.array(true_colors)),
+    ]
+
+
 @pytest.mark.parametrize("seed", [1, 2])
 def test_derivatives_are_those_of_finite_differences(seed: int) -> None:
     case = Case(seed)
@@ -101,31 +137,8 @@ def test_derivatives_are_those_of_finite_differences(seed: int) -> None:
     lines = case.lines()
     assert losses[3] == sum(len(line[3]) for line in lines)
     assert losses[:3].sum() == pytest.approx(case.loss(lines, case.distance, case.color), rel=1e-3)
-    rng = np.random.default_rng(seed)
-    index = case.grid.nodes().astype(int)
-    strong = np.argsort(-np.abs(by_distance))[:60]
-    found, true = [], []
-    for row in strong:
-        node = tuple(index[row])
-        ends = []
-        for step in (1e-5, -1e-5):
-            moved = case.distance.copy()
-            moved[node] += step
-            ends.append(case.loss(lines, moved, case.color))
-        found.append(by_distance[row])
-        true.append((ends[0] - ends[1]) / 2e-5)
-    assert np.linalg.norm(np.subtract(found, true)) < 1e-3 * np.linalg.norm(true)
-    found, true = [], []
-    for row in np.argsort(-np.abs(by_color).max(1))[:40]:
-        node, channel = tuple(index[row]), int(rng.integers(12))
-        ends = []
-        for step in (1e-4, -1e-4):
-            moved = case.color.copy()
-            moved[(*node, channel)] += step
-            ends.append(case.loss(lines, case.distance, moved))
-        found.append(by_color[row, channel])
-        true.append((ends[0] - ends[1]) / 2e-4)
-    assert np.linalg.norm(np.subtract(found, true)) < 1e-3 * np.linalg.norm(true)
+    for found, true in differences(case, OPTICS, by_distance, by_color):
+        assert np.linalg.norm(found - true) < 1e-3 * np.linalg.norm(true)
 
 
 def test_both_instruction_sets_and_any_threads_agree() -> None:

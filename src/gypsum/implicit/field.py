@@ -113,14 +113,10 @@ class Field:
     ) -> Drawn:
         """The surface as a pinhole camera sees it; conventions as those of an observation."""
         frame = self.grid.frame
-        row = np.empty((1, 16), np.float32)
-        row[0, :4] = K[0, 0], K[1, 1], K[0, 2], K[1, 2]
-        row[0, 4:13] = (R @ frame.box.axes.T).ravel()
-        row[0, 13:] = frame.to_index((-R.T @ t)[None])[0]
         count = width * height
         y, x = np.divmod(np.arange(count, dtype=np.int32), np.int32(width))
         scene = _sdf.Scene(
-            self.grid.table, self.distance, self.color, TRUNCATION, row,
+            self.grid.table, self.distance, self.color, TRUNCATION, frame.camera(K, R, t)[None],
             np.zeros(count, np.int16), np.stack([x + 0.5, y + 0.5], 1).astype(np.float32),
             np.zeros((count, 4), np.float32), np.zeros(count, np.float32), None, threads,
         )  # fmt: skip

@@ -13,15 +13,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from gypsum.errors import ReconstructionError
+from gypsum.implicit.engine import Optics, State, Turn, engine_for
 from gypsum.implicit.field import Field
-from gypsum.implicit.grid import NODES, TRUNCATION, Bool, Float32, Frame, around_surface
+from gypsum.implicit.grid import NODES, TRUNCATION, Bool, Float32, Frame, Grid, around_surface
 from gypsum.implicit.observation import Observation
 from gypsum.implicit.rays import Rays, gather
 from gypsum.implicit.settings import ImplicitSettings, Level
@@ -39,12 +40,6 @@ _ROUNDS = int(TRUNCATION) + 2
 _ONLY_COLORS = 20
 #: Rates fall to this share at the end of a level.
 _FALL = 0.2
-#: Adam's moments, and the share of the surface's mean that bounds the second from below.
-_FIRST, _SECOND, _FLOOR = 0.9, 0.98, 0.3
-#: Curvature and slope count within this distance of the surface, voxels.
-_WIDTH = 4.0
-#: Nodes so near the surface make the mean.
-_NEAR = 1.5
 #: Errors that colours and opacities have anyway, 0 to 1: what counts as information is above them.
 _COLOR_ERROR, _MASK_ERROR = 0.05, 0.5
 #: Standard deviation, in voxels, of the blur that takes the stairs off a hull of voxels.
@@ -58,6 +53,7 @@ def fit(
     settings: ImplicitSettings = DEFAULT_SETTINGS,
     *,
     threads: int = 0,
+    device: str = "cpu",
     progress: Progress = no_progress,
 ) -> Field:
     """The field of an object.
@@ -69,6 +65,8 @@ def fit(
             starts from and does not leave; None: all of the box.
         settings: how finely, how long, how smoothly.
         threads: 0 is all cores; results depend on the number.
+        device: what computes the steps: ``cpu``, or a device of Warp's: ``cuda``, ``cuda:1``,
+            ``warp-cpu``.
         progress: told how far it is.
     """
     threads = min(threads or os.cpu_count() or 1, _MOST_THREADS)
@@ -83,8 +81,8 @@ def fit(
         field = _start(frame, bound, threads) if field is None else _finer(field, frame, threads)
         near = np.abs(field.distance) < 1
         points = frame.to_world(field.grid.nodes()[near])
-        rays = gather(observations, level.photos, level.rays, points, frame.voxel)
-        fitter = _Fitter(field, observations, rays, level, settings, bound, rng, threads)
+        rays = gather(observations, level.photos, level.rays, points, frame)
+        fitter = _Fitter(field, rays, level, settings, bound, rng, threads, device)
         for number in range(level.steps):
             fitter.step(number, only_colors=first and number < _ONLY_COLORS)
             part = share * (number + 1) / level.steps
@@ -137,9 +135,7 @@ def _start(frame: Frame, bound: _Bound, threads: int) -> Field:
     distance = bound.at(frame, grid.nodes()).clip(-TRUNCATION, TRUNCATION)
     color = np.zeros((grid.rows, _sdf.CHANNELS), np.float32)
     color[:, 0:12:4] = 0.5
-    field = Field(grid, distance, color, 1.0, np.zeros(grid.rows, np.float32))
-    field.distance = _redistanced(field, threads)
-    return field
+    return _redistanced(grid, distance, color, 1.0, threads)
 
 
 def _passes(at_centers: Float32) -> Bool:
@@ -160,19 +156,26 @@ def _finer(field: Field, frame: Frame, threads: int) -> Field:
     grid = around_surface(frame, _passes(at * ratio), at < 0)
     place = to_old(grid.nodes())
     distance, _ = field.sample(place, threads=threads)
+    color = _surface_colors(field, place, distance, threads)
+    distance = (distance * ratio).clip(-TRUNCATION, TRUNCATION)
+    return _redistanced(grid, distance, color, field.sharpness, threads)
+
+
+def _redistanced(
+    grid: Grid, distance: Float32, color: Float32, sharpness: float, threads: int
+) -> Field:
+    """A field whose values are distances to where they are zero now."""
+    to = np.empty_like(distance)
+    _sdf.redistance(distance, grid.around, TRUNCATION, _ROUNDS, to, threads)
+    return Field(grid, to, color, sharpness, np.zeros(grid.rows, np.float32))
+
+
+def _surface_colors(field: Field, place: Float32, distance: Float32, threads: int) -> Float32:
+    """(N, 16) colours of the surface's points nearest to index coordinates (N, 3)."""
     nearest = place - distance[:, None] * field.normals(place, threads)
     _, color = field.sample(nearest, colors=True, threads=threads)
     assert color is not None
-    distance = (distance * ratio).clip(-TRUNCATION, TRUNCATION)
-    finer = Field(grid, distance, color, field.sharpness, np.zeros(grid.rows, np.float32))
-    finer.distance = _redistanced(finer, threads)
-    return finer
-
-
-def _redistanced(field: Field, threads: int) -> Float32:
-    to = np.empty_like(field.distance)
-    _sdf.redistance(field.distance, field.grid.around, TRUNCATION, _ROUNDS, to, threads)
-    return to
+    return color
 
 
 class _Fitter:
@@ -181,112 +184,56 @@ class _Fitter:
     def __init__(
         self,
         field: Field,
-        observations: Sequence[Observation],
         rays: Rays,
         level: Level,
         settings: ImplicitSettings,
         bound: _Bound,
         rng: np.random.Generator,
         threads: int,
+        device: str,
     ) -> None:
-        self._field, self._rays, self._level, self._settings = field, rays, level, settings
+        self._rays, self._level, self._settings = rays, level, settings
         self._bound, self._rng, self._threads = bound, rng, threads
-        frame = field.grid.frame
-        self._cameras = rays.cameras(frame, observations, level.photos)
-        self._depth = rays.depths(frame)
-        order = np.argsort(rays.pattern, kind="stable").astype(np.int32)
-        ends = np.searchsorted(rays.pattern[order], np.arange(1, rays.side**2))
-        self._batches = np.split(order, ends)
         self._turn: list[int] = []
-        self._moments = np.zeros((2, field.grid.rows), np.float32)
-        self._color_moments = np.zeros((2, field.grid.rows, _sdf.CHANNELS), np.float32)
-        self._rates = np.full(_sdf.CHANNELS, settings.gloss_rate, np.float32)
-        self._rates[0:12:4] = settings.color_rate
-        self._decay = np.full(_sdf.CHANNELS, settings.gloss_decay, np.float32)
-        self._decay[0:12:4] = 0
-        self._moved = 0
-        self._prepare()
+        self._state = State.begin(field)
+        self._engine = engine_for(device, self._state, rays, settings, threads)
+        self._weigh()
 
-    def _prepare(self) -> None:
-        """What has to follow when blocks change."""
-        grid = self._field.grid
-        parts = self._threads
-        self._by_distance = np.zeros((parts, grid.rows), np.float32)
-        self._by_color = np.zeros((parts, grid.rows, _sdf.CHANNELS), np.float32)
-        self._seen = np.zeros((parts, len(grid.places)), np.uint8)
-        self._scene = self._make_scene()
-        near = np.abs(self._field.distance) < 0.5
-        shown = self._rays.target[:, 3].sum() / self._rays.side**2
-        # So that errors weigh as if each node of the surface were met by one ray.
+    def _weigh(self) -> None:
+        """Let errors weigh as if each node of the surface were met by one ray."""
+        near = np.abs(self._state.field.distance) < 0.5
+        shown = self._rays.target[:, 3].sum() / len(self._rays.batches)
         self._share = float(np.count_nonzero(near)) / max(float(shown), 1.0)
 
-    def _make_scene(self) -> _sdf.Scene:
-        rays, field = self._rays, self._field
-        return _sdf.Scene(
-            field.grid.table, field.distance, field.color, TRUNCATION, self._cameras,
-            rays.camera, rays.pixel, rays.target, rays.trust, self._depth, self._threads,
-        )  # fmt: skip
-
-    def _optics(self) -> Float32:
-        s = self._settings
-        weights = np.array([s.color_weight, s.mask_weight, s.depth_weight]) * self._share
-        sharpness = self._field.sharpness
+    def _optics(self, phase: float) -> Optics:
+        s, sharpness = self._settings, self._state.field.sharpness
         step = float(np.clip(_STEP / sharpness, *_STEPS))
-        return np.array([sharpness, step, s.noise, s.tail, *weights], np.float32)
+        color, mask, depth = (
+            w * self._share for w in (s.color_weight, s.mask_weight, s.depth_weight)
+        )
+        return Optics(sharpness, step, s.noise, s.tail, color, mask, depth, phase)
 
-    def step(self, number: int, only_colors: bool = False) -> tuple[float, float, float]:
-        """Move all once; returns the errors of colours, mask and depth, each by ray."""
-        s = self._settings
+    def step(self, number: int, only_colors: bool) -> None:
+        """Move all once."""
         done = number / self._level.steps
-        low, high = s.sharpness
-        self._field.sharpness = low * (high / low) ** done
-        if number and number % s.rebuild == 0:
+        low, high = self._settings.sharpness
+        self._state.field.sharpness = low * (high / low) ** done
+        if number and number % self._settings.rebuild == 0:
             self._rebuild()
-        batch = self._batches[self._next_batch()]
-        *losses, _ = self._scene.descend(
-            self._optics(), float(self._rng.random()), batch, self._by_distance, self._by_color,
-            self._seen,
-        )  # fmt: skip
-        fallen = _FALL**done
-        first, second = self._color_moments
-        _sdf.adam(
-            self._field.color, first, second, self._by_color, self._seen,
-            (self._rates * fallen).astype(np.float32), self._decay, number + 1, self._threads,
-        )  # fmt: skip
-        gradient = self._by_distance.sum(0)
-        self._by_distance[:] = 0
-        if not only_colors:
-            self._move(gradient, self._level.rate * fallen)
-        scale = 1 / max(len(batch) * self._share, 1e-9)
-        return losses[0] * scale, losses[1] * scale, losses[2] * scale
+        batch, fallen = self._next_batch(), _FALL**done
+        rate = None if only_colors else self._level.rate * fallen
+        optics = self._optics(float(self._rng.random()))
+        self._engine.step(Turn(number, batch, optics, fallen, rate))
 
     def _next_batch(self) -> int:
         if not self._turn:
-            self._turn = self._rng.permutation(len(self._batches)).tolist()
+            self._turn = self._rng.permutation(len(self._rays.batches)).tolist()
         return self._turn.pop()
-
-    def _move(self, gradient: Float32, rate: float) -> None:
-        s, field = self._settings, self._field
-        around = field.grid.around
-        _sdf.regularize(
-            field.distance, around, s.eikonal, s.curvature, s.edge, _WIDTH, gradient, self._threads
-        )
-        _sdf.diffuse(gradient, around, s.diffusion, self._threads)
-        self._moved += 1
-        first, second = self._moments
-        first += (1 - _FIRST) * (gradient - first)
-        second += (1 - _SECOND) * (gradient * gradient - second)
-        near = np.abs(field.distance) < _NEAR
-        scale = np.sqrt(second / (1 - _SECOND**self._moved))
-        mean = float(np.sqrt(np.mean(np.square(scale[near])))) if near.any() else 1.0
-        scale += _FLOOR * mean + 1e-12
-        np.divide(first, scale, out=scale)
-        scale *= rate / (1 - _FIRST**self._moved)
-        field.distance -= scale.clip(-rate, rate)
 
     def _rebuild(self) -> None:
         """Distances made distances again, within the hull; blocks where the surface is now."""
-        field = self._field
+        self._engine.fetch()
+        state, field = self._state, self._state.field
         grid, frame = field.grid, field.grid.frame
         bound = self._bound.at(frame, grid.nodes())
         limit = bound - self._bound.margin / frame.voxel
@@ -300,53 +247,42 @@ class _Fitter:
         fresh = around_surface(frame, surface, inside)
         x, y, z = fresh.places.T
         before = grid.table[z, y, x]
-        old = before >= 0
-        far = np.where(before == _sdf.INSIDE, -TRUNCATION, TRUNCATION).astype(np.float32)
-        distance = _carried(field.distance, before, far)
-        color = _carried(field.color, before, np.full(len(before), 0.0, np.float32))
-        self._moments = np.stack(
-            [_carried(m, before, np.zeros(len(before), np.float32)) for m in self._moments]
-        )
-        self._color_moments = np.stack(
-            [_carried(m, before, np.zeros(len(before), np.float32)) for m in self._color_moments]
-        )
-        self._field = Field(
-            fresh, distance, color, field.sharpness, np.zeros(fresh.rows, np.float32)
-        )
-        self._field.distance = _redistanced(self._field, self._threads)
-        self._color_fresh(np.flatnonzero(~old))
-        self._prepare()
+        distance = _carried(field.distance, before, -TRUNCATION, TRUNCATION)
+        color = _carried(field.color, before)
+        state.moments = np.stack([_carried(m, before) for m in state.moments])
+        state.color_moments = np.stack([_carried(m, before) for m in state.color_moments])
+        state.field = _redistanced(fresh, distance, color, field.sharpness, self._threads)
+        self._color_fresh(np.flatnonzero(before < 0))
+        self._engine.store()
+        self._weigh()
 
     def _color_fresh(self, blocks: NDArray[np.intp]) -> None:
         """Give nodes of new blocks the colour of the surface's nearest point."""
         if not len(blocks):
             return
-        field = self._field
+        field = self._state.field
         place = field.grid.nodes(blocks)
         distance, _ = field.sample(place, threads=self._threads)
-        nearest = place - distance[:, None] * field.normals(place, self._threads)
-        _, color = field.sample(nearest, colors=True, threads=self._threads)
-        assert color is not None
-        field.color.reshape(-1, NODES, _sdf.CHANNELS)[blocks] = color.reshape(
-            -1, NODES, _sdf.CHANNELS
-        )
+        color = _surface_colors(field, place, distance, self._threads)
+        shape = (-1, NODES, _sdf.CHANNELS)
+        field.color.reshape(shape)[blocks] = color.reshape(shape)
 
     def finished(self) -> Field:
         """The field, with how much the photos told."""
         self._rebuild()
-        squares = np.zeros((self._threads, self._field.grid.rows), np.float32)
-        optics = self._optics()
-        optics[4:] = 1 / _COLOR_ERROR, 1 / _MASK_ERROR, 0
+        errors = {"color": 1 / _COLOR_ERROR, "mask": 1 / _MASK_ERROR, "depth": 0.0}
         # One batch stands for all: they are spread evenly.
-        self._scene.inform(optics, 0.5, self._batches[0], squares)
-        self._field.information = squares.sum(0) * np.float32(self._rays.side**2)
-        return self._field
+        squares = self._engine.inform(0, replace(self._optics(0.5), **errors))
+        self._state.field.information = squares * np.float32(len(self._rays.batches))
+        return self._state.field
 
 
-def _carried(values: Float32, before: NDArray[np.int32], otherwise: Float32) -> Float32:
+def _carried(
+    values: Float32, before: NDArray[np.int32], inside: float = 0.0, outside: float = 0.0
+) -> Float32:
     """Rows (blocks * 64, ...) of the blocks numbered ``before``; a constant where none was."""
     blocks = values.reshape(-1, NODES, *values.shape[1:])
     out = blocks[np.maximum(before, 0)]
-    missing = before < 0
-    out[missing] = otherwise[missing].reshape(-1, *[1] * (out.ndim - 1))
+    out[before < 0] = outside
+    out[before == _sdf.INSIDE] = inside
     return out.reshape(-1, *values.shape[1:])

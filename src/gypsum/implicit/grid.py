@@ -60,6 +60,14 @@ class Frame:
         world: Float64 = local @ self.box.axes + self.box.center
         return world
 
+    def camera(self, K: Float64, R: Float64, t: Float64) -> Float32:
+        """(16,) intrinsics, rotation and centre of a pinhole camera, in voxels."""
+        row = np.empty(16, np.float32)
+        row[:4] = K[0, 0], K[1, 1], K[0, 2], K[1, 2]
+        row[4:13] = (R @ self.box.axes.T).ravel()
+        row[13:] = self.to_index((-R.T @ t)[None])[0]
+        return row
+
     def block_centers(self) -> Float32:
         """(blocks, 3) of all blocks of the table in its order, in voxels."""
         z, y, x = np.indices(self.blocks).reshape(3, -1)

@@ -25,35 +25,23 @@ _BRIGHT, _FULL, _LEAST = 0.94, 1.0, 0.2
 
 @dataclass(frozen=True)
 class Rays:
-    """All lines of sight of a level; shapes as ``native/sdf`` takes them."""
+    """All lines of sight of a level in a frame's voxels; shapes as ``native/sdf`` takes them."""
 
+    cameras: Float32
+    """(V, 16) intrinsics, rotation and centre of each photo."""
     camera: NDArray[np.int16]
+    """(N,)"""
     pixel: Float32
+    """(N, 2)"""
     target: Float32
     """(N, 4) red, green, blue, mask; all 0 to 1."""
     trust: Float32
+    """(N,) weight of the colour."""
     depth: Float32 | None
-    """(N, 2) along z, world units, and weight."""
-    pattern: Int32
-    """(N,) place of the pixel's tile in a square of ``side`` tiles: a step takes those of one
-    place. Rays of a tile follow each other, as they need the same memory."""
-    side: int
-
-    def cameras(self, frame: Frame, observations: Sequence[Observation], scale: float) -> Float32:
-        """(V, 16) intrinsics, rotation and centre of each photo in a frame's index coordinates."""
-        rows = np.empty((len(observations), 16), np.float32)
-        for row, one in zip(rows, observations, strict=True):
-            K = scaled_intrinsics(one, scale)
-            row[:4] = K[0, 0], K[1, 1], K[0, 2], K[1, 2]
-            row[4:13] = (one.R @ frame.box.axes.T).ravel()
-            row[13:] = frame.to_index((-one.R.T @ one.t)[None])[0]
-        return rows
-
-    def depths(self, frame: Frame) -> Float32 | None:
-        """The depths in voxels of a frame."""
-        if self.depth is None:
-            return None
-        return np.ascontiguousarray(self.depth * np.array([1 / frame.voxel, 1], np.float32))
+    """(N, 2) along z, and weight."""
+    batches: tuple[Int32, ...]
+    """Those of each step: tiles spread over all photos. Rays of a tile follow each other, as they
+    need the same memory."""
 
 
 def size_of(one: Observation, scale: float) -> tuple[int, int]:
@@ -74,16 +62,16 @@ def gather(
     scale: float,
     per_step: int,
     points: NDArray[np.floating],
-    spacing: float,
+    frame: Frame,
 ) -> Rays:
     """The rays of all photos at a share of their size, for steps of about ``per_step`` rays.
 
-    ``points`` (P, 3), world, lie ``spacing`` apart on the surface as it is now: where it shows, or
-    the object does, there are rays.
+    ``points`` (P, 3), world, lie a voxel apart on the surface as it is now: where it shows, or the
+    object does, there are rays.
     """
     parts = []
     for number, one in enumerate(observations):
-        shown = _shown(one, scale, points, spacing)
+        shown = _shown(one, scale, points, frame.voxel)
         parts.append(_of_photo(number, one, scale, shown))
     camera, column, row, target, trust, depth = (
         np.concatenate([part[k] for part in parts]) for k in range(6)
@@ -91,15 +79,23 @@ def gather(
     side = max(1, round(np.sqrt(len(camera) / per_step)))
     down, right = row // _TILE, column // _TILE
     order = np.lexsort((right, down, camera))
+    depth = depth * np.array([1 / frame.voxel, 1], np.float32)
+    cameras = [frame.camera(scaled_intrinsics(one, scale), one.R, one.t) for one in observations]
     return Rays(
+        np.stack(cameras),
         camera[order],
         np.stack([column + 0.5, row + 0.5], 1).astype(np.float32)[order],
         target[order],
         trust[order],
         depth[order] if depth[:, 1].any() else None,
-        ((down % side) * side + right % side).astype(np.int32)[order],
-        side,
+        _batches(((down % side) * side + right % side)[order], side**2),
     )
+
+
+def _batches(place: NDArray[np.integer], count: int) -> tuple[Int32, ...]:
+    """The rays of each place of a tile, of so many."""
+    order = np.argsort(place, kind="stable").astype(np.int32)
+    return tuple(np.split(order, np.searchsorted(place[order], np.arange(1, count))))
 
 
 def _shown(
