@@ -442,9 +442,9 @@ class ScanOptions(BaseModel):
     )
     device: Device = _option(
         Device.AUTO,
-        "Where depth maps are made and splats are trained: cuda is an NVIDIA card, with "
-        "pycolmap-cuda12 for depth maps and gypsum[cuda] for splats; auto takes it when it is "
-        "there.",
+        "Where depth maps are made, splats are trained and featureless surfaces are fitted: cuda "
+        "is an NVIDIA card, with pycolmap-cuda12 for depth maps and gypsum[cuda] for the others; "
+        "auto takes it when it is there.",
     )
     threads: int = _option(0, "Processor cores to use; 0 uses all.", unit="cores", ge=0, le=1024)
     memory: Bytes | None = _option(

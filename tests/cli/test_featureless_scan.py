@@ -7,15 +7,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import gypsum
-from gypsum.errors import InputError
+from gypsum.errors import InputError, ResourceError
 from gypsum.formats import read_model
 from gypsum.formats.ply import read_mesh
 from gypsum.options import scan_options
 from gypsum.pipelines.featureless import FEATURELESS_SCAN
-from gypsum.pipelines.scan import inspect_workspace, locate
+from gypsum.pipelines.scan import _devices, inspect_workspace, locate
 from gypsum.scene import TexturedMesh
+from gypsum.workspace import devices
 from gypsum.workspace.events import Event, StageFinished
 
 NAMES = [
@@ -44,6 +46,43 @@ def test_masks_and_small_depth_maps_are_the_modes_own() -> None:
     mine = scan_options({"output": Path("mug.glb"), "mode": "featureless"}).settings()
     assert (photo["mask"], mine["mask"]) == ("found", "auto")
     assert mine["depth_side"] < photo["depth_side"]
+
+
+def test_a_card_is_asked_for_the_fit_and_taken_for_depths_if_it_can(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is installed, what was asked for; where depths are made and the surface is fitted."""
+    asked = {"output": Path("mug.glb"), "mode": "featureless"}
+    here: set[str] = set()
+    monkeypatch.setattr(devices, "_installed", lambda package: package in here)
+    monkeypatch.setattr(devices, "_cards", lambda: 1)
+    for installed, device, found in (
+        (set(), "auto", ("cpu", "cpu")),
+        ({"warp-lang"}, "auto", ("cpu", "cuda")),
+        ({"warp-lang"}, "cuda", ("cpu", "cuda")),
+        ({"pycolmap-cuda12"}, "auto", ("cuda", "cpu")),
+        ({"warp-lang", "pycolmap-cuda12"}, "cuda", ("cuda", "cuda")),
+        ({"warp-lang", "pycolmap-cuda12"}, "cpu", ("cpu", "cpu")),
+    ):
+        here.clear()
+        here.update(installed)
+        settings = _devices(scan_options({**asked, "device": device}))
+        assert (settings["device"], settings["fit_device"]) == found
+
+
+@pytest.mark.parametrize(
+    ("installed", "missing"),
+    [(False, r"gypsum\[cuda\] is not installed"), (True, "no NVIDIA graphics card")],
+)
+def test_a_card_that_is_not_there_is_told_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, installed: bool, missing: str
+) -> None:
+    monkeypatch.setattr(devices, "_installed", lambda _: installed)
+    monkeypatch.setattr(devices, "_cards", lambda: 0)
+    Image.new("RGB", (64, 48)).save(tmp_path / "one.jpg")
+    with pytest.raises(ResourceError, match=missing) as error:
+        gypsum.scan(tmp_path, tmp_path / "mug.glb", mode="featureless", device="cuda")
+    assert str(error.value).count(".") == 1
 
 
 @pytest.mark.slow

@@ -449,6 +449,7 @@ def fit_surface(context: StageContext) -> None:
         hull.occupied(_MARGIN * float(hull.voxel.max())),
         fit_settings(context.settings["quality"]),
         threads=context.threads,
+        device=context.settings["fit_device"],
         progress=context.progress,
     )
     # Where the surface nearly touches itself, edges of the grid's surface have four faces.
@@ -620,7 +621,7 @@ FEATURELESS_SCAN = Pipeline(
             f"{_HERE}:fit_surface",
             "surface",
             needs=(*_VIEWS, "fusion", "hull"),
-            settings=("field_side", "quality"),
+            settings=("field_side", "quality", "fit_device"),
             cost=300,
             version=2,
         ),

@@ -17,10 +17,10 @@ from gypsum.capture import capture_digest, expected_photos, find_photos
 from gypsum.capture.rgbd import is_rgbd, rgbd_digest
 from gypsum.errors import InputError
 from gypsum.formats import ALL_FORMATS, FORMATS, format_of, stem_of, usd
-from gypsum.options import Matcher, Mode, ScanOptions, Settings, Until, scan_options
+from gypsum.options import Device, Matcher, Mode, ScanOptions, Settings, Until, scan_options
 from gypsum.pipelines import cloud, featureless, lidar, photo, splat
 from gypsum.workspace import Limits, Listener, Pipeline, Source, Step, Workspace, plan, run_pipeline
-from gypsum.workspace.devices import DEPTH_PACKAGE, SPLATS_PACKAGE, choose_device
+from gypsum.workspace.devices import DEPTH_PACKAGE, KERNELS_PACKAGE, choose_device
 from gypsum.workspace.events import RunFinished, ignore
 from gypsum.workspace.failures import explained_at
 from gypsum.workspace.folder import copy, read_json, write_json
@@ -381,10 +381,24 @@ def _settings(options: ScanOptions, target: Target) -> Settings:
         "formats": list(target.formats),
         "splat_mesh": any(name not in splat.OF_SPLATS for name in target.formats),
         "until": options.until,
-        "device": choose_device(
-            options.device, SPLATS_PACKAGE if options.mode is Mode.SPLAT else DEPTH_PACKAGE
-        ).value,
+        **_devices(options),
     }
+
+
+def _devices(options: ScanOptions) -> Settings:
+    """Where depth maps are made or splats are trained, and where a surface is fitted.
+
+    A featureless scan that is asked for a card needs it for the fit: depth maps are made there,
+    too, when that is possible.
+    """
+    asked = options.device
+    if options.mode is Mode.SPLAT:
+        return {"device": choose_device(asked, KERNELS_PACKAGE).value}
+    if options.mode is not Mode.FEATURELESS:
+        return {"device": choose_device(asked, DEPTH_PACKAGE).value}
+    fit = choose_device(asked, KERNELS_PACKAGE).value
+    depth = choose_device(Device.CPU if asked is Device.CPU else Device.AUTO, DEPTH_PACKAGE).value
+    return {"device": depth, "fit_device": fit}
 
 
 def _mask_folder(options: ScanOptions) -> list[str] | None:

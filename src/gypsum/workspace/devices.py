@@ -1,4 +1,4 @@
-"""Whether depth maps can be made, or splats be trained, on a graphics card.
+"""Whether depth maps can be made, splats be trained or surfaces be fitted on a graphics card.
 
 Told without loading the packages that do it, which only stages may do: they must be installed, and
 NVIDIA's driver must know a card.
@@ -14,8 +14,10 @@ from gypsum.options import Device
 
 #: Makes depth maps: pycolmap as it is distributed with CUDA, in place of the usual one.
 DEPTH_PACKAGE = "pycolmap-cuda12"
-#: Compiles the kernels that train splats.
-SPLATS_PACKAGE = "warp-lang"
+#: Compiles the kernels that train splats and fit surfaces.
+KERNELS_PACKAGE = "warp-lang"
+#: What to install where one of them is missing.
+_INSTALL = {DEPTH_PACKAGE: DEPTH_PACKAGE, KERNELS_PACKAGE: "gypsum[cuda]"}
 _DRIVER = "libcuda.so.1"
 
 
@@ -38,7 +40,7 @@ def choose_device(asked: Device, package: str = DEPTH_PACKAGE) -> Device:
 def _missing(package: str) -> str | None:
     """What keeps the work from a graphics card, if anything."""
     if not _installed(package):
-        return f"{package} is not installed"
+        return f"{_INSTALL[package]} is not installed"
     if _cards() == 0:
         return "no NVIDIA graphics card with a driver was found"
     return None
