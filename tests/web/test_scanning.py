@@ -94,12 +94,14 @@ def test_from_signing_up_to_the_download(browser: Any, url: str, tmp_path: Path)
     assert isinstance(model, Mesh | TexturedMesh)
     assert ada.download("STL", tmp_path).stat().st_size > 1000
 
-    # Measuring: the two ends are on the near side of something of radius one.
+    # Measuring brings the viewer back, of which only the tools were on the screen. The two ends
+    # are on the near side of something of radius one.
     page.get_by_role("button", name="Measure").click()
+    page.wait_for_function("document.querySelector('.viewer').getBoundingClientRect().top >= 0")
     box = page.locator(".viewer canvas").bounding_box()
     middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     page.mouse.click(middle[0] - 40, middle[1])
-    page.wait_for_timeout(300)
+    page.get_by_text("Click the second place").wait_for()
     page.mouse.click(middle[0] + 40, middle[1])
     page.locator(".ruler-label:not([hidden])").wait_for()
     assert 0.05 < float(page.locator(".ruler-label").inner_text()) < 1.5

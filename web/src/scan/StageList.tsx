@@ -11,7 +11,7 @@ export function StageList({ stages }: { stages: readonly StageShown[] }): JSX.El
     <ol class="stage-list" aria-label="Parts of the work">
       {stages.map(({ name, label, state }) => (
         <li key={name} class={state}>
-          {state === "done" ? <Icon name="check" /> : state === "working" ? <span class="turning" aria-hidden="true" /> : <span class="dot" aria-hidden="true" />}
+          {state === "done" ? <Icon name="check" /> : state === "working" ? <span class="dot now" aria-hidden="true" /> : <span class="dot" aria-hidden="true" />}
           <span>{label}</span><span class="unseen">, {WORDS[state]}</span>
         </li>
       ))}

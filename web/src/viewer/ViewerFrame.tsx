@@ -90,6 +90,11 @@ export function ViewerFrame({ name, viewables, whole = false, cropping }: Props)
   useEffect(() => stage?.shade(shading), [stage, shading]);
   useEffect(() => stage?.box(box), [stage, box]);
   useEffect(() => (measuring ? stage?.ruler.on() : stage?.ruler.off()), [stage, measuring]);
+  // Both are used on the model itself, of which only the tools may be on the screen.
+  const working = measuring || box !== null;
+  useEffect(() => {
+    if (working) frame.current?.scrollIntoView({ block: "nearest" });
+  }, [working]);
 
   const save = async (): Promise<void> => {
     const picture = await stage?.picture();

@@ -68,6 +68,7 @@ export class Ruler {
 
   /** Marks keep their size on the screen; the number stays by the middle of the line. */
   follow(): void {
+    this.camera.updateMatrixWorld();
     for (const mark of this.marks) mark.scale.setScalar(this.camera.position.distanceTo(mark.position) * 0.006);
     const [from, to] = this.ends;
     if (!from || !to) return;
@@ -133,6 +134,8 @@ export class Ruler {
       this.line.geometry.setFromPoints([from, to]);
       this.label.textContent = from.distanceTo(to).toPrecision(4);
     }
+    // The number is there at once, however long the next frame takes.
+    this.follow();
     this.redraw();
   }
 }

@@ -30,7 +30,8 @@ export class Stage {
   private radius = 1;
   private model: Loaded | null = null;
   private look: Look | null = null;
-  private stale = true;
+  /** The next frame, when one was asked for: a model at rest costs nothing. */
+  private frameAsked = 0;
   readonly ruler: Ruler;
 
   constructor(
@@ -52,11 +53,10 @@ export class Stage {
     this.watcher = new ResizeObserver(() => this.resize());
     this.watcher.observe(canvas);
     this.resize();
-    this.renderer.setAnimationLoop(() => this.draw());
   }
 
   readonly redraw = (): void => {
-    this.stale = true;
+    this.frameAsked ||= requestAnimationFrame(this.draw);
   };
 
   show(loaded: Loaded): void {
@@ -126,10 +126,10 @@ export class Stage {
   }
 
   close(): void {
-    this.renderer.setAnimationLoop(null);
     this.watcher.disconnect();
     this.clear();
     this.ruler.close();
+    cancelAnimationFrame(this.frameAsked);
     this.controls.dispose();
     this.renderer.dispose();
   }
@@ -152,12 +152,12 @@ export class Stage {
     this.redraw();
   }
 
-  private draw(): void {
+  private readonly draw = (): void => {
+    this.frameAsked = 0;
+    // While a turn swings out, this changes the camera, which asks for the next frame.
     this.controls.update();
-    if (!this.stale) return;
-    this.stale = false;
     this.ruler.follow();
     this.renderer.render(this.scene, this.camera);
-  }
+  };
 }
 
