@@ -97,8 +97,9 @@ def test_from_signing_up_to_the_download(browser: Any, url: str, tmp_path: Path)
     # Measuring brings the viewer back, of which only the tools were on the screen. The two ends
     # are on the near side of something of radius one.
     page.get_by_role("button", name="Measure").click()
-    page.wait_for_function("document.querySelector('.viewer').getBoundingClientRect().top >= 0")
+    page.get_by_text("Click two places on the model").wait_for()
     box = page.locator(".viewer canvas").bounding_box()
+    assert box["y"] >= 0
     middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     page.mouse.click(middle[0] - 40, middle[1])
     page.get_by_text("Click the second place").wait_for()
