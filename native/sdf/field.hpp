@@ -11,7 +11,7 @@ namespace gypsum::sdf {
 
 constexpr int kSide = 4;                          // nodes along a block's side
 constexpr int kNodes = kSide * kSide * kSide;
-constexpr int kChannels = 16;                     // of colour: see Model in render_body.hpp
+constexpr int kChannels = 16;                     // of colour: see color_in; the last four only round up
 constexpr std::int32_t kInside = INT32_MIN;       // in the table: no block, and within the object
 // Other negative entries: no block, outside, and the nearest block is that many blocks away (Chebyshev).
 
@@ -68,21 +68,26 @@ constexpr int kDrawn = 8;  // floats of a drawn ray: red, green, blue, opacity, 
 
 Losses descend_portable(const Field&, const Camera*, const Rays&, const Optics&, int threads, Gradient);
 Losses descend_avx2(const Field&, const Camera*, const Rays&, const Optics&, int threads, Gradient);
-void inform_portable(const Field&, const Camera*, const Rays&, const Optics&, int threads, Gradient);
-void inform_avx2(const Field&, const Camera*, const Rays&, const Optics&, int threads, Gradient);
+void inform_portable(const Field&, const Camera*, const Rays&, const Optics&, int threads, float* squares);
+void inform_avx2(const Field&, const Camera*, const Rays&, const Optics&, int threads, float* squares);
 void draw_portable(const Field&, const Camera*, const Rays&, const Optics&, int threads, float* drawn);
 void draw_avx2(const Field&, const Camera*, const Rays&, const Optics&, int threads, float* drawn);
 void sample_portable(const Field&, const float* points, std::int64_t count, int threads, float* distance, float* color);
 void sample_avx2(const Field&, const float* points, std::int64_t count, int threads, float* distance, float* color);
 
-// level_set.cpp: what keeps distances distances. `around` (count, 6): blocks before and after along x, y, z.
+// level_set.cpp: what keeps distances distances. Arrays of rows, of so many blocks; `around` (blocks, 6): the blocks
+// before and after each along x, y, z, negative: none.
+struct Blocks {
+  std::int64_t count;
+  const std::int32_t* around;
+};
 struct Smoothness {
   float eikonal, curvature;  // weights
   float edge;                // curvature above which more hardly counts, per voxel
   float width;               // nodes within this distance count
 };
-void regularize(const Field&, const std::int32_t* around, const Smoothness&, int threads, float* scratch, float* gradient);
-void diffuse(const Field&, const std::int32_t* around, int rounds, int threads, float* scratch, float* values);
-void redistance(const Field&, const std::int32_t* around, int rounds, int threads, float* scratch, float* distance);
+void regularize(const Blocks&, const float* distance, const Smoothness&, int threads, float* gradient);
+void diffuse(const Blocks&, int rounds, int threads, float* values);
+void redistance(const Blocks&, const float* distance, float truncation, int rounds, int threads, float* to);
 
 }  // namespace gypsum::sdf

@@ -109,7 +109,7 @@ class Scene {
     const Rays rays = chosen_rays(chosen);
     nb::gil_scoped_release release;
     (wide_ ? inform_avx2 : inform_portable)(field_, cameras_.data(), rays, optics_of(optics, phase),
-                                            int(squares.shape(0)), {squares.data(), nullptr, nullptr});
+                                            int(squares.shape(0)), squares.data());
   }
 
   void draw(const Values& optics, double phase, const Array<const std::int32_t, nb::ndim<1>>& chosen,
@@ -160,49 +160,36 @@ void sample(const Table& table, const Values& distance, const std::optional<Colo
                                                    distances.data(), colors ? colors->data() : nullptr);
 }
 
-void check_around(const Field& field, const Around& around) {
-  require(std::int64_t(around.shape(0)) == field.count, "six neighbours for each block");
+// The blocks of so many rows, with their neighbours.
+Blocks blocks_of(std::size_t rows, const Around& around) {
+  const Blocks blocks{std::int64_t(rows) / kNodes, around.data()};
+  require(std::int64_t(rows) == blocks.count * kNodes, "rows come in whole blocks");
+  require(std::int64_t(around.shape(0)) == blocks.count, "six neighbours for each block");
   for (std::size_t n = 0; n < around.size(); ++n)
-    require(around.data()[n] < field.count, "a neighbour that is not there");
-}
-
-// A field of which only the rows are known.
-Field rows_of(const Values& distance, float truncation) {
-  Field field{};
-  field.count = std::int64_t(distance.shape(0)) / kNodes;
-  field.distance = distance.data();
-  field.truncation = truncation;
-  require(std::int64_t(distance.shape(0)) == field.count * kNodes, "rows come in whole blocks");
-  return field;
+    require(around.data()[n] < blocks.count, "a neighbour that is not there");
+  return blocks;
 }
 
 void regularize_rows(const Values& distance, const Around& around, float eikonal, float curvature, float edge, float width,
                      const MutableValues& gradient, int threads) {
-  const Field field = rows_of(distance, 0);
-  check_around(field, around);
+  const Blocks blocks = blocks_of(distance.shape(0), around);
   require(gradient.shape(0) == distance.shape(0), "one derivative for each distance");
   nb::gil_scoped_release release;
-  std::vector<float> scratch(4 * distance.shape(0));
-  regularize(field, around.data(), {eikonal, curvature, edge, width}, cores(threads), scratch.data(), gradient.data());
+  regularize(blocks, distance.data(), {eikonal, curvature, edge, width}, cores(threads), gradient.data());
 }
 
 void diffuse_rows(const MutableValues& values, const Around& around, int rounds, int threads) {
-  Field field{};
-  field.count = std::int64_t(values.shape(0)) / kNodes;
-  check_around(field, around);
+  const Blocks blocks = blocks_of(values.shape(0), around);
   nb::gil_scoped_release release;
-  std::vector<float> scratch(values.shape(0));
-  diffuse(field, around.data(), rounds, cores(threads), scratch.data(), values.data());
+  diffuse(blocks, rounds, cores(threads), values.data());
 }
 
 void redistance_rows(const Values& distance, const Around& around, float truncation, int rounds,
                      const MutableValues& to, int threads) {
-  const Field field = rows_of(distance, truncation);
-  check_around(field, around);
+  const Blocks blocks = blocks_of(distance.shape(0), around);
   require(to.shape(0) == distance.shape(0), "one distance for each row");
   nb::gil_scoped_release release;
-  std::vector<float> scratch(2 * distance.shape(0));
-  redistance(field, around.data(), rounds, cores(threads), scratch.data(), to.data());
+  redistance(blocks, distance.data(), truncation, rounds, cores(threads), to.data());
 }
 
 // Adam (Kingma and Ba 2015) on the colours of blocks that rays met; clears the gradient's buffers of them.

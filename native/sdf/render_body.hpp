@@ -34,6 +34,7 @@ struct Sample {
   float at, distance;
   float color[3];
   float lit;     // S of the distance
+  float light;   // that arrives here
   float weight;  // of its colour
 };
 
@@ -164,6 +165,7 @@ inline int march(const Field& field, const Ray& ray, const Optics& optics, float
     sample.distance = f;
     sample.lit = logistic(optics.sharpness * f);
     if (count > 0) light *= passing(samples[count - 1], sample);
+    sample.light = light;
     ++count;
     if (entry == kInside || light < kDark) break;
     // Further off steps may be longer: the surface is not nearer than its distance.
@@ -174,15 +176,13 @@ inline int march(const Field& field, const Ray& ray, const Optics& optics, float
 
 // Weights of the samples' colours; gives the opacity.
 inline float weigh(Sample* samples, int count) {
-  float light = 1;
   for (int i = 0; i < count; ++i) samples[i].weight = 0;
   for (int i = 0; i + 1 < count; ++i) {
-    const float left = light * passing(samples[i], samples[i + 1]);
-    samples[i].weight += 0.5f * (light - left);
-    samples[i + 1].weight += 0.5f * (light - left);
-    light = left;
+    const float half = 0.5f * (samples[i].light - samples[i + 1].light);
+    samples[i].weight += half;
+    samples[i + 1].weight += half;
   }
-  return 1 - light;
+  return count > 0 ? 1 - samples[count - 1].light : 0.0f;
 }
 
 struct Seen {
@@ -210,26 +210,23 @@ struct Pull {
 // Derivative by each sample's distance, into `by_distance`.
 inline void pull_distances(const Ray& ray, const Optics& optics, const Pull& pull, const Sample* samples, int count,
                            float* by_distance) {
-  float worth[kMostSamples], light[kMostSamples];
-  float left = 1;
+  float worth[kMostSamples];
   for (int i = 0; i < count; ++i) {
     const Sample& s = samples[i];
     worth[i] = pull.opacity + pull.depth * s.at * ray.depth;
     for (int k = 0; k < 3; ++k) worth[i] += pull.rgb[k] * s.color[k];
     by_distance[i] = 0;
-    light[i] = left;
-    if (i + 1 < count) left *= passing(s, samples[i + 1]);
   }
   float behind = 0;  // what the intervals further away are worth
   for (int i = count - 2; i >= 0; --i) {
     const float mean = 0.5f * (worth[i] + worth[i + 1]);
     if (samples[i + 1].lit < samples[i].lit) {
       // By the fall of S's logarithm, whose derivative by the distance is sharpness (1 - S).
-      const float by_fall = optics.sharpness * (light[i + 1] * mean - behind);
+      const float by_fall = optics.sharpness * (samples[i + 1].light * mean - behind);
       by_distance[i] += by_fall * (1 - samples[i].lit);
       by_distance[i + 1] -= by_fall * (1 - samples[i + 1].lit);
     }
-    behind += (light[i] - light[i + 1]) * mean;
+    behind += (samples[i].light - samples[i + 1].light) * mean;
   }
 }
 
@@ -238,7 +235,7 @@ inline void mark(const Cell& cell, std::uint8_t* seen) {
     if (cell.row[c] >= 0) seen[cell.row[c] / kNodes] = 1;
 }
 
-inline void scatter_color(const Field&, const Ray& ray, const float rgb[3], const Sample& sample, float* gradient) {
+inline void scatter_color(const Ray& ray, const float rgb[3], const Sample& sample, float* gradient) {
   float row[kChannels] = {};
   for (int k = 0; k < 3; ++k)
     for (int j = 0; j < 4; ++j) row[4 * k + j] = sample.weight * rgb[k] * ray.basis[j];
@@ -326,7 +323,7 @@ Losses GYPSUM_VARIANT(descend)(const Field& field, const Camera* cameras, const 
         mark(sample.cell, seen_blocks);
         for (int c = 0; c < 8; ++c)
           if (sample.cell.row[c] >= 0) by_row[sample.cell.row[c]] += sample.cell.weight[c] * by_distance[k];
-        if (colored) scatter_color(field, ray, pull.rgb, sample, by_color);
+        if (colored) scatter_color(ray, pull.rgb, sample, by_color);
       }
     }
     parts[self] = losses;
@@ -341,13 +338,13 @@ Losses GYPSUM_VARIANT(descend)(const Field& field, const Camera* cameras, const 
 }
 
 // Adds the squared derivatives of what pixels show (three colours and opacity) by the distances: how much the
-// photos would change if a node's did. Colours that are wrong anyway tell little. Gradient.color is not used.
+// photos would change if a node's did. Colours that are wrong anyway tell little. `squares`: (threads, rows).
 void GYPSUM_VARIANT(inform)(const Field& field, const Camera* cameras, const Rays& rays, const Optics& optics,
-                            int threads, Gradient gradient) {
+                            int threads, float* squares) {
   const std::size_t rows = std::size_t(field.count) * kNodes;
 #pragma omp parallel num_threads(threads)
   {
-    float* by_row = gradient.distance + omp_get_thread_num() * rows;
+    float* by_row = squares + omp_get_thread_num() * rows;
     Sample samples[kMostSamples];
     float by_distance[kMostSamples];
 #pragma omp for schedule(static, 256)

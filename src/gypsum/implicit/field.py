@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from gypsum.implicit.grid import TRUNCATION, Bool, Float32, Float64, Frame, Grid
+from gypsum.implicit.grid import TRUNCATION, Bool, Float32, Float64, Grid
 from gypsum.implicit.meshing import surface_nets
+from gypsum.implicit.parts import large_parts
 from gypsum.native import _sdf
 from gypsum.scene import Box, Mesh
 
 UInt8 = NDArray[np.uint8]
 
-#: Parts with less than this share of the largest one's volume are dropped.
-_SMALL_PART = 0.02
 #: Samples of a drawn ray are so far apart, voxels.
 _STEP = 0.6
 #: Where photos alone would tell a surface's place to so many voxels, evidence is one half.
@@ -131,42 +129,12 @@ class Field:
             seen[..., 3],
         )
 
-    def save(self, path: Path) -> None:
-        """Write the field to an .npz file."""
-        frame = self.grid.frame
-        with path.open("wb") as file:
-            np.savez(
-                file, center=frame.box.center, axes=frame.box.axes, half=frame.box.half,
-                voxel=frame.voxel, table=self.grid.table, distance=self.distance,
-                color=self.color, sharpness=self.sharpness, information=self.information,
-            )  # fmt: skip
-
-    @classmethod
-    def load(cls, path: Path) -> Field:
-        """What :meth:`save` wrote."""
-        with np.load(path) as saved:
-            frame = Frame(Box(saved["center"], saved["axes"], saved["half"]), float(saved["voxel"]))
-            return cls(
-                Grid(frame, saved["table"]), saved["distance"], saved["color"],
-                float(saved["sharpness"]), saved["information"],
-            )  # fmt: skip
-
 
 def _solid(inner: Float32) -> Float32:
     """Values (nx, ny, nz), positive inside, without small parts and without bubbles."""
     inside = inner > 0
-    keep = _large(inside)
+    keep = large_parts(inside)
     outside = ndimage.label(np.pad(~keep, 1, constant_values=True))[0]
     open_air: Bool = (outside == outside[0, 0, 0])[1:-1, 1:-1, 1:-1]
     result = np.where(inside & ~keep, -TRUNCATION, inner)
     return np.where(~open_air & ~keep, TRUNCATION, result).astype(np.float32)
-
-
-def _large(inside: Bool) -> Bool:
-    labels, count = ndimage.label(inside)
-    if count <= 1:
-        return inside
-    sizes = np.bincount(labels.ravel())
-    sizes[0] = 0
-    large: Bool = (sizes >= _SMALL_PART * sizes.max())[labels]
-    return large

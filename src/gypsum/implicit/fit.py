@@ -49,7 +49,7 @@ _HULL_BLUR = 1.0
 def fit(
     observations: Sequence[Observation],
     box: Box,
-    hull: Bool | None,
+    hull: Bool,
     settings: ImplicitSettings = DEFAULT_SETTINGS,
     *,
     threads: int = 0,
@@ -62,7 +62,7 @@ def fit(
         observations: photos with masks, and depths where they are known.
         box: what the object lies in, world.
         hull: (nx, ny, nz) occupied voxels that fill the box, along its axes, which the surface
-            starts from and does not leave; None: all of the box.
+            starts from and does not leave.
         settings: how finely, how long, how smoothly.
         threads: 0 is all cores; results depend on the number.
         device: what computes the steps: ``cpu``, or a device of Warp's: ``cuda``, ``cuda:1``,
@@ -70,7 +70,7 @@ def fit(
         progress: told how far it is.
     """
     threads = min(threads or os.cpu_count() or 1, _MOST_THREADS)
-    bound = _Bound.of(box, np.ones((8, 8, 8), bool) if hull is None else hull, settings)
+    bound = _Bound.of(box, hull, settings)
     rng = np.random.default_rng(settings.seed)
     field: Field | None = None
     work = [level.steps * level.rays for level in settings.levels]

@@ -17,9 +17,9 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from gypsum.implicit.observation import Observation
+from gypsum.implicit.parts import large_parts
 from gypsum.scene import Box
 
 Bool = NDArray[np.bool_]
@@ -39,8 +39,6 @@ _WORTH = 0.8
 #: Voxels along the longest side while the box is sought, how often it is narrowed, and the room
 #: that it has around what it holds.
 _COARSE, _ROUNDS, _ROOM = 56, 3, 1.08
-#: Parts with less than this share of the largest one's volume are mistakes of masks.
-_SMALL_PART = 0.02
 #: Voxels along the longest side while masks are healed; the share of the photos that may deny what
 #: is given back, and how many times as many photos have to need it.
 _HEALING, _DENIED, _NEEDED = 96, 0.2, 2.0
@@ -101,7 +99,7 @@ def find_box(
 
 
 def _around(hull: Hull, occupied: Bool) -> Box | None:
-    index = np.argwhere(_large_parts(occupied))
+    index = np.argwhere(large_parts(occupied, by_corners=True))
     if not len(index):
         return None
     low, high = index.min(0), index.max(0) + 1
@@ -236,19 +234,9 @@ def _bilinear(values: Float32, x: Float32, y: Float32) -> Float32:
 def without_strays(hull: Hull) -> Hull:
     """The hull without small parts: places that a few wrong masks have in common."""
     inside = hull.values > 0
-    kept = _large_parts(inside)
+    kept = large_parts(inside, by_corners=True)
     outside = -0.5 * np.float32(hull.voxel.min())
     return Hull(hull.box, np.where(inside & ~kept, outside, hull.values).astype(np.float32))
-
-
-def _large_parts(occupied: Bool) -> Bool:
-    labels, count = ndimage.label(occupied, np.ones((3, 3, 3)))
-    if count <= 1:
-        return occupied
-    sizes = np.bincount(labels.ravel())
-    sizes[0] = 0
-    large: Bool = (sizes >= _SMALL_PART * sizes.max())[labels]
-    return large & occupied
 
 
 def heal_masks(
