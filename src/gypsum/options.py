@@ -226,6 +226,21 @@ def _box(value: object) -> object:
     return numbers
 
 
+def _up(value: object) -> object:
+    """``auto``, or a direction as three numbers or text, of length one."""
+    if value == "auto":
+        return value
+    parts = re.findall(r"[^\s,;()\[\]]+", value) if isinstance(value, str) else value
+    try:
+        numbers = tuple(float(part) for part in parts)  # type: ignore[attr-defined]
+    except (TypeError, ValueError):
+        numbers = ()
+    length = math.hypot(*numbers)
+    if len(numbers) != 3 or not math.isfinite(length) or length < 1e-9:
+        raise ValueError("auto, or a direction as three numbers: X Y Z")
+    return tuple(number / length for number in numbers)
+
+
 def _crop(value: object) -> object:
     """The six coordinates of two corners."""
     corners = _box(value)
@@ -243,6 +258,7 @@ Length = Annotated[float, BeforeValidator(parse_length)]
 Distances = Annotated[tuple[tuple[str, str, Length], ...], BeforeValidator(_distances)]
 Corners = Annotated[str | tuple[float, float, float, float, float, float], BeforeValidator(_box)]
 Crop = Annotated[tuple[float, float, float, float, float, float], BeforeValidator(_crop)]
+Direction = Annotated[str | tuple[float, float, float], BeforeValidator(_up)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_one_or_many)]
 Paths = Annotated[tuple[Path, ...], BeforeValidator(_one_or_many)]
 
@@ -429,6 +445,19 @@ class ScanOptions(BaseModel):
         "Known cameras: a COLMAP model, a transforms.json, or intrinsics alone; poses in it are "
         "kept as they are.",
     )
+    up: Direction = _option(
+        "auto",
+        "What is to point up in the model: a direction in the scan's frame; auto: as the photos "
+        "or the sensor tell.",
+        metavar="X Y Z",
+    )
+    scale: float | None = _option(
+        None,
+        "Multiply the model's size, for example by a length that you know over the same length in "
+        "the model; it is in metres then.",
+        ge=0.001,
+        le=100_000,
+    )
     matcher: Matcher = _option(
         Matcher.SIFT,
         "How photos are matched: learned for few photos far apart; needs gypsum[learned].",
@@ -492,6 +521,8 @@ class ScanOptions(BaseModel):
             "mask": _MASKED.get(mask, "given" if mask else "found"),
             "sets": bool(self.set),
             "box": self.box if isinstance(self.box, str) else list(self.box),
+            "up": self.up if isinstance(self.up, str) else list(self.up),
+            "scale": self.scale,
             "marker_size": self.marker_size,
             "distance": [list(item) for item in self.distance],
             "matcher": self.matcher.value,
@@ -1024,8 +1055,11 @@ def _values(info: FieldInfo) -> str:
         example = "5cm" if unit == "metres" else "4GiB"
         return f"{unit}, as a number or with a unit such as `{example}`"
     if extra(info, "metavar"):
-        words = "`auto`, `off` or " if info.default == BOX_WORDS[0] else ""
-        return f"{words}`{extra(info, 'metavar')}`" + (", repeatable" if info.default == () else "")
+        metavar = extra(info, "metavar")
+        words = "`auto` or " if info.default == BOX_WORDS[0] else ""
+        if words and len(metavar.split()) == 6:
+            words = "`auto`, `off` or "
+        return f"{words}`{metavar}`" + (", repeatable" if info.default == () else "")
     if info.annotation in (bool, bool | None):
         return "on or off"
     return "path" if "Path" in text else "name, repeatable"

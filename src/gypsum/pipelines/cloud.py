@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from gypsum.errors import InputError
 from gypsum.formats.clouds import CLOUD_SUFFIXES, CloudFile, is_cloud, open_cloud
 from gypsum.options import Settings
+from gypsum.pipelines.standing import DRAWN, WRITTEN, Standing
 from gypsum.scene import Box, Material, Mesh, Place, PointCloud, Progress, TexturedMesh
 from gypsum.workspace import Pipeline, Stage, StageContext
 
@@ -406,8 +407,15 @@ def export_models(context: StageContext) -> None:
     from gypsum.formats import FORMATS, write_model
     from gypsum.formats.textured import read_textured
 
-    model = read_textured(context.inputs["texture"])
+    standing = Standing.of(context.settings)
+    model = standing.model(read_textured(context.inputs["texture"]))
     cloud = _cloud_of(context).cloud
+    if cloud.place is not None and not standing.is_plain:
+        raise InputError(
+            "The points say where on a map they lie, which a turned or scaled model would not; "
+            "leave --up and --scale away."
+        )
+    cloud = standing.cloud(cloud)
     formats, name = context.settings["formats"], context.settings["name"]
     folder = context.folder / "models"
     files = []
@@ -453,7 +461,8 @@ def draw_previews(context: StageContext) -> None:
     from gypsum.report import write_model_previews
     from gypsum.report.pictures import TERRAIN
 
-    model = read_textured(context.inputs["texture"])
+    standing = Standing.of(context.settings).drawn()
+    model = standing.model(read_textured(context.inputs["texture"]))
     if context.settings["plan"]:
         model = _opened_above(model, _planes(context))
     write_model_previews(
@@ -599,7 +608,7 @@ CLOUD_SCAN = Pipeline(
             f"{_HERE}:export_models",
             "files",
             needs=("clean", "plan", "terrain", "texture"),
-            settings=("name", "formats"),
+            settings=("name", "formats", *WRITTEN),
             publishes=("models",),
             cost=3,
         ),
@@ -609,7 +618,7 @@ CLOUD_SCAN = Pipeline(
             f"{_HERE}:draw_previews",
             "files",
             needs=("clean", "terrain", "texture"),
-            settings=("plan",),
+            settings=("plan", *DRAWN),
             publishes=("previews",),
             cost=20,
         ),
@@ -619,7 +628,7 @@ CLOUD_SCAN = Pipeline(
             f"{_HERE}:write_scan_report",
             "files",
             needs=_EVERYTHING,
-            settings=("name", "until", "quality"),
+            settings=("name", "until", "quality", *WRITTEN),
             publishes=("report.json", "report.html"),
             cost=1,
             always=True,

@@ -24,6 +24,7 @@ from gypsum.options import Quality, Settings
 from gypsum.pipelines import masks as masking_stages
 from gypsum.pipelines.masks import draw_masks
 from gypsum.pipelines.photo import PHOTO_SCAN, known_lengths, posed_views
+from gypsum.pipelines.standing import DRAWN, Standing
 from gypsum.scene import Box, Capture, Mesh, PointCloud, SparseModel, View
 from gypsum.workspace import Pipeline, Stage, StageContext
 
@@ -533,12 +534,13 @@ def draw_previews(context: StageContext) -> None:
     from gypsum.report import draw_evidence, write_previews
 
     sparse = SparseModel.read(context.inputs["cameras"] / "sparse")
+    standing = Standing.of(context.settings).drawn()
     drawn = write_previews(
         context.folder / "previews",
-        read_textured(context.inputs["texture"]),
-        read_cloud(context.inputs["fusion"] / "cloud.ply"),
-        sparse,
-        posed_views(context),
+        standing.model(read_textured(context.inputs["texture"])),
+        standing.cloud(read_cloud(context.inputs["fusion"] / "cloud.ply")),
+        standing.sparse(sparse),
+        standing.views(posed_views(context)),
         threads=context.threads,
         progress=context.progress,
     )
@@ -637,6 +639,7 @@ FEATURELESS_SCAN = Pipeline(
             f"{_HERE}:draw_previews",
             "files",
             needs=("cameras", *_VIEWS, "fusion", "surface", "texture"),
+            settings=DRAWN,
             publishes=("previews",),
             cost=30,
         ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gypsum.formats.ply import read_mesh
+from gypsum.pipelines.standing import Standing
 from gypsum.report import (
     Dense,
     ExportedFile,
@@ -40,7 +41,7 @@ def collect(context: StageContext) -> ReportData:
         until=context.settings["until"],
         photos=_photos(context, model, facts["cameras"]),
         cameras=describe_cameras(model, facts["cameras"]),
-        frame=describe_frame(facts["cameras"]),
+        frame=describe_frame({**facts["cameras"], **_known_better(context)}),
         dense=_dense(facts),
         surface=_surface(context, facts),
         texture=_texture(facts),
@@ -58,7 +59,7 @@ def collect_cloud(context: StageContext) -> ReportData:
     surface = None
     if "simplify" in made:
         mesh = read_mesh(context.inputs["simplify"] / "mesh.ply")
-        surface = describe_surface(mesh, metric=True)
+        surface = describe_surface(Standing.of(context.settings).mesh(mesh), metric=True)
     texture = None
     if "texture" in facts:
         baked = facts["texture"]
@@ -145,8 +146,24 @@ def _surface(context: StageContext, facts: dict[str, dict[str, Any]]) -> Any:
     if "simplify" not in context.inputs:
         return None
     mesh = read_mesh(context.inputs["simplify"] / "mesh.ply")
-    metric = bool(facts["cameras"].get("metric", False))
+    metric = bool({**facts["cameras"], **_known_better(context)}.get("metric", False))
+    mesh = Standing.of(context.settings).mesh(mesh)
     return describe_surface(mesh, metric, facts["surface"].get("box"))
+
+
+def _known_better(context: StageContext) -> dict[str, Any]:
+    """What the user said of size and up in place of what the cameras' stage found."""
+    known: dict[str, Any] = {}
+    if context.settings["up"] != "auto":
+        known.update(up="asked", up_note="what points up was given by --up")
+    if context.settings["scale"] is not None:
+        known.update(
+            metric=True,
+            scale="asked",
+            scale_note=f"the size was multiplied by {context.settings['scale']:.6g} (--scale)",
+            scale_error=None,
+        )
+    return known
 
 
 def _radiance(facts: dict[str, dict[str, Any]]) -> Radiance | None:

@@ -15,6 +15,7 @@ import numpy as np
 
 from gypsum.options import Settings
 from gypsum.pipelines.photo import PHOTO_SCAN
+from gypsum.pipelines.standing import DRAWN, Standing
 from gypsum.scene import (
     Box,
     Camera,
@@ -291,12 +292,13 @@ def draw_previews(context: StageContext) -> None:
     def depth_of(view: View) -> np.ndarray | None:
         return frames[view.name].read_depth() if view.name in frames else None
 
+    standing = Standing.of(context.settings).drawn()
     drawn = write_previews(
         context.folder / "previews",
-        read_textured(context.inputs["texture"]),
-        read_cloud(context.inputs["surface"] / "cloud.ply"),
-        SparseModel.read(context.inputs["cameras"] / "sparse"),
-        painting_views(context),
+        standing.model(read_textured(context.inputs["texture"])),
+        standing.cloud(read_cloud(context.inputs["surface"] / "cloud.ply")),
+        standing.sparse(SparseModel.read(context.inputs["cameras"] / "sparse")),
+        standing.views(painting_views(context)),
         depth_of=depth_of,
         threads=context.threads,
         progress=context.progress,
@@ -384,6 +386,7 @@ LIDAR_SCAN = Pipeline(
             f"{_HERE}:draw_previews",
             "files",
             needs=("photos", "cameras", "surface", "texture"),
+            settings=DRAWN,
             publishes=("previews",),
             cost=30,
         ),

@@ -27,6 +27,7 @@ from gypsum.pipelines.masks import (
     feature_masks,
     set_models,
 )
+from gypsum.pipelines.standing import DRAWN, WRITTEN, Standing
 from gypsum.scene import Box, Capture, SparseModel, View
 from gypsum.workspace import Pipeline, Stage, StageContext
 
@@ -378,7 +379,7 @@ def export_models(context: StageContext) -> None:
     from gypsum.formats import FORMATS, write_model
     from gypsum.formats.textured import read_textured
 
-    model = read_textured(context.inputs["texture"])
+    model = Standing.of(context.settings).model(read_textured(context.inputs["texture"]))
     formats = context.settings["formats"]
     files = []
     for done, name in enumerate(formats):
@@ -397,12 +398,13 @@ def draw_previews(context: StageContext) -> None:
     from gypsum.formats.textured import read_textured
     from gypsum.report import write_previews
 
+    standing = Standing.of(context.settings).drawn()
     drawn = write_previews(
         context.folder / "previews",
-        read_textured(context.inputs["texture"]),
-        read_cloud(context.inputs["fusion"] / "cloud.ply"),
-        SparseModel.read(context.inputs["cameras"] / "sparse"),
-        posed_views(context),
+        standing.model(read_textured(context.inputs["texture"])),
+        standing.cloud(read_cloud(context.inputs["fusion"] / "cloud.ply")),
+        standing.sparse(SparseModel.read(context.inputs["cameras"] / "sparse")),
+        standing.views(posed_views(context)),
         depth_of=lambda view: read_map(map_path(context.inputs["depth"], "depth", view.name)),
         threads=context.threads,
         progress=context.progress,
@@ -641,7 +643,7 @@ PHOTO_SCAN = Pipeline(
             "files",
             version=2,
             needs=("texture",),
-            settings=("name", "formats"),
+            settings=("name", "formats", *WRITTEN),
             publishes=("models",),
             cost=3,
         ),
@@ -651,6 +653,7 @@ PHOTO_SCAN = Pipeline(
             f"{_HERE}:draw_previews",
             "files",
             needs=("cameras", "undistort", "object", "ground", "depth", "fusion", "texture"),
+            settings=DRAWN,
             publishes=("previews",),
             version=2,
             cost=30,
@@ -661,7 +664,7 @@ PHOTO_SCAN = Pipeline(
             f"{_HERE}:write_scan_report",
             "files",
             needs=_EVERYTHING,
-            settings=("name", "until", "quality"),
+            settings=("name", "until", "quality", *WRITTEN),
             publishes=("report.json", "report.html"),
             cost=1,
             always=True,

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import astuple, dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,8 @@ _OF_MESHES = (
 )  # fmt: skip
 #: Options of lidar scans alone.
 _OF_LIDAR = ("register_scans", "plan", "dem", "contours", "voxel")
+#: What is drawn as it was measured, and what changes a model afterwards.
+_DRAWN, _CHANGED = ("plan", "dem"), ("up", "scale")
 #: What a scan of frames with depth has no use for, and where it can stop.
 _NOT_OF_FRAMES = (
     "refine", "watertight", "mask", "mask_model", "set", "marker_size", "distance", "points",
@@ -229,6 +232,10 @@ def _check_mode(options: ScanOptions) -> None:
                 "A featureless object is told by its outlines: --mode featureless needs masks, so "
                 "leave --mask off away."
             )
+    for flag, drawn in product(_flags_set(options, _CHANGED), _flags_set(options, _DRAWN)):
+        raise InputError(
+            f"{flag} does not go with {drawn}, which is drawn as it was measured; leave one away."
+        )
     for flag in _flags_set(options, () if options.mode is Mode.PHOTO else ("depth",)):
         raise InputError(
             f"{flag} is for the photo mode; captures with depth of their own are given as INPUT."

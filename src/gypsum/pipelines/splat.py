@@ -17,6 +17,7 @@ from PIL import Image
 from gypsum.options import Settings
 from gypsum.pipelines.masks import draw_masks
 from gypsum.pipelines.photo import PHOTO_SCAN, box_words, given_box, posed_views
+from gypsum.pipelines.standing import DRAWN, WRITTEN, Standing
 from gypsum.scene import PointCloud, SparseModel
 from gypsum.workspace import Pipeline, Stage, StageContext
 
@@ -103,6 +104,7 @@ def export_splats(context: StageContext) -> None:
     from gypsum.workspace.folder import copy
 
     trained = context.inputs["splats"] / _FILE
+    standing = Standing.of(context.settings)
     folder = context.folder / "models"
     folder.mkdir(parents=True, exist_ok=True)
     files = []
@@ -112,10 +114,10 @@ def export_splats(context: StageContext) -> None:
             continue
         path = folder / f"{context.settings['name']}{SPLAT_FORMATS[name].suffix}"
         context.progress(number / len(context.settings["formats"]), f"writing {path.name}")
-        if name == "ply":
+        if name == "ply" and standing.is_plain:
             copy(trained, path)
         else:
-            write_asset(path, read_splats(trained), name)
+            write_asset(path, standing.splats(read_splats(trained)), name)
         size = path.stat().st_size
         files.append({"name": f"models/{path.name}", "format": name, "bytes": size})
     context.facts["files"] = files
@@ -127,7 +129,8 @@ def _export_mesh(context: StageContext, folder: Path, name: str) -> list[dict[st
     from gypsum.formats.textured import read_textured
 
     path = folder / f"{context.settings['name']}{FORMATS[name].suffix}"
-    written = write_model(path, read_textured(context.inputs["texture"]), name)
+    model = Standing.of(context.settings).model(read_textured(context.inputs["texture"]))
+    written = write_model(path, model, name)
     size = sum(file.stat().st_size for file in written)
     return [{"name": f"models/{path.name}", "format": name, "bytes": size}]
 
@@ -164,14 +167,15 @@ def draw_pictures(context: StageContext) -> None:
         from gypsum.formats.textured import read_textured
         from gypsum.report import write_previews
 
-        sparse = SparseModel.read(context.inputs["cameras"] / "sparse")
+        standing = Standing.of(context.settings).drawn()
+        sparse = standing.sparse(SparseModel.read(context.inputs["cameras"] / "sparse"))
         points = sparse.points.astype(np.float32)
         drawn = write_previews(
             context.folder / "previews",
-            read_textured(context.inputs["texture"]),
+            standing.model(read_textured(context.inputs["texture"])),
             PointCloud(points, np.zeros_like(points), sparse.colors),
             sparse,
-            posed_views(context),
+            standing.views(posed_views(context)),
             threads=context.threads,
             progress=lambda done, doing="": context.progress(done / 2, doing),
         )
@@ -278,7 +282,7 @@ SPLAT_SCAN = Pipeline(
             f"{_HERE}:export_splats",
             "files",
             needs=("splats", "texture"),
-            settings=("name", "formats"),
+            settings=("name", "formats", *WRITTEN),
             publishes=("models",),
             cost=1,
         ),
@@ -288,6 +292,7 @@ SPLAT_SCAN = Pipeline(
             f"{_HERE}:draw_pictures",
             "files",
             needs=("cameras", *_VIEWS, "splats", "texture"),
+            settings=DRAWN,
             publishes=("previews",),
             cost=10,
             version=2,

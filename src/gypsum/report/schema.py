@@ -77,11 +77,11 @@ class Measure(_Part):
 class Frame(_Part):
     """How up and scale were found, and how sure they are."""
 
-    up: str = Field(description="plane, roll, markers, GPS, given, set, axis, or guess.")
+    up: str = Field(description="plane, roll, markers, GPS, given, set, axis, asked, or guess.")
     up_note: str = Field(description="The same in words.")
     metric: bool = Field(description="Whether the unit is the metre.")
     scale: str = Field(
-        description="distances, markers, GPS, depth maps, given, or cameras (unknown)."
+        description="distances, markers, GPS, depth maps, given, asked, or cameras (unknown)."
     )
     scale_note: str = Field(description="The same in words.")
     scale_error: float | None = Field(
@@ -174,8 +174,8 @@ class KeptBox(_Part):
     """The part of the world that was kept."""
 
     how: str = Field(description="automatic, given (by --box), or everything.")
-    low: tuple[float, float, float] = Field(description="Lowest corner, in the model's frame.")
-    high: tuple[float, float, float] = Field(description="Highest corner, in the model's frame.")
+    low: tuple[float, float, float] = Field(description="Lowest corner, in the scan's frame.")
+    high: tuple[float, float, float] = Field(description="Highest corner, in the scan's frame.")
 
 
 class Surface(_Part):

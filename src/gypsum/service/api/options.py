@@ -76,7 +76,7 @@ _WORDS = {
     "box": (
         "Crop box",
         "Auto finds what most photos look at, off takes everything; or two opposite corners as six "
-        "numbers, X Y Z X Y Z, in the model's frame.",
+        "numbers, X Y Z X Y Z, in the scan's frame.",
     ),
     "refine": ("Refine the surface", ""),
     "watertight": ("Solid for 3D printing", ""),
@@ -91,6 +91,16 @@ _WORDS = {
     ),
     "contours": ("Height between contour lines", ""),
     "marker_size": ("Size of the markers", ""),
+    "up": (
+        "What points up",
+        "Auto, or a direction in the scan's frame as three numbers, X Y Z. It is easier by the "
+        "tools of the viewer.",
+    ),
+    "scale": (
+        "Scale",
+        "Multiplies the model's size: a length that you know over the same length in the model. "
+        "The model is in metres then.",
+    ),
     "distance": (
         "Known distances",
         "The numbers of two markers and the length between them, such as 0 1 25cm.",
@@ -103,7 +113,7 @@ _GROUPS = {
     "surface": ("refine", "watertight", "normal_map", "pbr", "textures", "texture_smoothing",
                 "voxel", "minutes"),
     "object": ("mask", "box", "frames"),
-    "size": ("marker_size", "distance"),
+    "size": ("marker_size", "distance", "scale", "up"),
     "survey": ("plan", "dem", "contours", "register_scans"),
 }  # fmt: skip
 _BASIC = frozenset(
@@ -251,7 +261,7 @@ def _another(name: str, info: FieldInfo) -> Any:
         case "list":
             return ("glb",) if name == "format" else (("0", "1", 0.5),)
         case "text":
-            return (0, 0, 0, 1, 1, 1) if name == "box" else 0.05
+            return {"box": (0, 0, 0, 1, 1, 1), "up": (1, 0, 0)}.get(name, 0.05)
 
 
 def _mode(mode: Mode) -> ModeOut:
