@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import os
 import socket
@@ -28,6 +29,7 @@ from psycopg.conninfo import make_conninfo
 from gypsum.service.api import create_app
 from gypsum.service.database import EmbeddedDatabase, migrate
 from gypsum.service.settings import ServiceSettings, service_settings
+from gypsum.service.storage import MissingObjectError, Store
 
 #: A password that no list has.
 PASSWORD = "violet-harbour-candle-71"
@@ -151,6 +153,19 @@ class RunningService:
         )
         assert answer.status_code == 201, answer.text
         return client
+
+    def put(self, key: str, data: bytes) -> None:
+        """Store an object, wherever the service stores them."""
+        asyncio.run(Store.open(self.settings).put(key, data))
+
+    def stored(self, file: str) -> bytes | None:
+        """What is stored of a scan's file; None: nothing."""
+        key = self.execute("select object_key from files where id = %s", [file])[0][0]
+        assert key.endswith(f"/{file}")
+        try:
+            return asyncio.run(Store.open(self.settings).read(key))
+        except MissingObjectError:
+            return None
 
     def execute(self, statement: str, values: list[Any] | None = None) -> list[tuple[Any, ...]]:
         """What the database says."""

@@ -17,6 +17,7 @@ from contextlib import ExitStack, contextmanager
 
 from gypsum.errors import GypsumError, InputError, ResourceError
 from gypsum.service.database import EmbeddedDatabase, migrate
+from gypsum.service.jobs import sandbox
 from gypsum.service.settings import ServiceSettings, as_environment
 
 log = logging.getLogger(__name__)
@@ -55,6 +56,7 @@ class _Child:
             start_new_session=True,
             preexec_fn=_end_with_parent if sys.platform == "linux" else None,
         )
+        sandbox.share_priority(self._process.pid)
 
     @property
     def running(self) -> bool:
@@ -130,7 +132,9 @@ def serve(settings: ServiceSettings, say: Callable[[str], None]) -> None:
 @contextmanager
 def _running(database: EmbeddedDatabase) -> Iterator[str]:
     try:
-        yield database.start()
+        url = database.start()
+        sandbox.share_priority(database.process)
+        yield url
     finally:
         database.stop()
 
@@ -199,6 +203,7 @@ def _start_again(database: EmbeddedDatabase) -> None:
     log.error("the database ended; it is started again")
     try:
         database.start()
+        sandbox.share_priority(database.process)
     except GypsumError as error:
         log.error("%s", error)
 

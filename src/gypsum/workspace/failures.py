@@ -48,6 +48,10 @@ def explain(error: BaseException, place: Path) -> GypsumError | None:
     return None
 
 
+class KilledStageError(ResourceError):
+    """A stage was ended by another process: most often by the system, for want of memory."""
+
+
 @contextmanager
 def explained_at(place: Path) -> Iterator[None]:
     """Turn what the machine did to a block that writes to ``place`` into errors for people."""
@@ -89,8 +93,10 @@ def died(name: str, status: int, log: Path, place: Path) -> GypsumError:
     tail = log.read_bytes()[-_LOG_TAIL:].decode(errors="replace").lower() if log.exists() else ""
     if any(word in tail for word in _DISK_FULL_WORDS) or free_space(place) < _NO_SPACE_LEFT:
         return disk_full(place)
-    if any(word in tail for word in _MEMORY_WORDS) or status == -signal.SIGKILL:
+    if any(word in tail for word in _MEMORY_WORDS):
         return out_of_memory()
+    if status == -signal.SIGKILL:
+        return KilledStageError(str(out_of_memory()))
     how = signal.strsignal(-status) if status < 0 else f"exit status {status}"
     return BrokenStageError(
         f"“{name}” crashed ({how}); run the same command to try again: the steps before it are "

@@ -22,9 +22,7 @@ def finish(service: RunningService, scan: str, kinds: dict[str, bytes]) -> None:
         kind, _, file = name.partition(":")
         result = uuid.uuid4()
         key = f"scans/{scan}/results/{result}"
-        path = service.settings.data / "objects" / key
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
+        service.put(key, data)
         media = {"html": "text/html", "jpg": "image/jpeg", "glb": "model/gltf-binary"}
         suffix = file.rpartition(".")[2]
         service.execute(

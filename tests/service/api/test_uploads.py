@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import os
@@ -19,11 +20,7 @@ import pytest
 from tests.service.api.pictures import picture, png_that_says, zipped
 from tests.service.conftest import OCTETS, TUS, Client, RunningService, serving
 
-
-def stored(service: RunningService, file: str) -> Path:
-    """Where a file of the service is stored."""
-    key = service.execute("select object_key from files where id = %s", [file])[0][0]
-    return service.settings.data / "objects" / str(key)
+from gypsum.service.storage import Store
 
 
 def test_a_file_in_pieces(service: RunningService, ada: Client) -> None:
@@ -47,7 +44,7 @@ def test_a_file_in_pieces(service: RunningService, ada: Client) -> None:
     assert (file["state"], file["media_type"], file["name"]) == (
         "ready", "image/jpeg", "IMG_0001.JPG",
     )  # fmt: skip
-    assert stored(service, file["id"]).read_bytes() == photo
+    assert service.stored(file["id"]) == photo
     sha = service.execute("select sha256 from files where id = %s", [file["id"]])[0][0]
     assert sha == hashlib.sha256(photo).hexdigest()
     assert not list(service.settings.uploads.glob(file["id"]))
@@ -64,7 +61,7 @@ def test_many_files_at_once(service: RunningService, ada: Client) -> None:
         list(pool.map(send, range(len(photos))))
     for file in ada.get(f"/api/v1/scans/{scan}/files").json()["items"]:
         number = int(file["name"].split(".")[0])
-        assert stored(service, file["id"]).read_bytes() == photos[number]
+        assert service.stored(file["id"]) == photos[number]
 
 
 def test_wrong_offsets_change_nothing(ada: Client) -> None:
@@ -125,7 +122,7 @@ def test_a_connection_that_breaks(service: RunningService, ada: Client) -> None:
     assert offset == 1_700_000, "what arrived stays"
     assert ada.append(upload, offset, photo[offset:]).status_code == 204
     file = ada.get(f"/api/v1/scans/{scan}/files").json()["items"][0]
-    assert stored(service, file["id"]).read_bytes() == photo
+    assert service.stored(file["id"]) == photo
 
 
 def test_a_new_connection_takes_over_from_one_that_hangs(
@@ -143,7 +140,7 @@ def test_a_new_connection_takes_over_from_one_that_hangs(
     assert time.monotonic() - began < 8
     hanging.close()
     file = ada.get(f"/api/v1/scans/{scan}/files").json()["items"][0]
-    assert stored(service, file["id"]).read_bytes() == photo
+    assert service.stored(file["id"]) == photo
 
 
 def test_an_upload_goes_on_after_the_service_was_restarted(service: RunningService) -> None:
@@ -162,7 +159,7 @@ def test_an_upload_goes_on_after_the_service_was_restarted(service: RunningServi
         assert again.head(upload, headers=TUS).headers["upload-offset"] == str(len(photo))
         item = again.get(f"/api/v1/scans/{scan}/files").json()["items"][0]
         assert item["state"] == "ready"
-        assert stored(service, item["id"]).read_bytes() == photo
+        assert service.stored(item["id"]) == photo
 
 
 def test_giving_up(service: RunningService, ada: Client) -> None:
@@ -173,10 +170,10 @@ def test_giving_up(service: RunningService, ada: Client) -> None:
     assert ada.head(upload, headers=TUS).status_code == 404
     assert not (service.settings.uploads / upload.rsplit("/", 1)[1]).exists()
     file = ada.upload(scan, "b.jpg", picture())
-    path = stored(service, file["id"])
-    assert path.exists()
+    store, key = Store.open(service.settings), f"scans/{scan}/input/{file['id']}"
+    assert asyncio.run(store.exists(key))
     assert ada.delete(f"/api/v1/scans/{scan}/files/{file['id']}").status_code == 204
-    assert not path.exists()
+    assert not asyncio.run(store.exists(key))
 
 
 @pytest.mark.parametrize(
@@ -220,7 +217,7 @@ def test_names_are_only_shown(service: RunningService, ada: Client, name: str, s
     scan = ada.scan()
     file = ada.upload(scan, name, picture())
     assert file["name"] == shown
-    assert stored(service, file["id"]).name == file["id"]
+    assert service.stored(file["id"]) == picture()  # under its id
 
 
 def lying_zip(claimed: int) -> bytes:
@@ -255,7 +252,7 @@ def test_hostile_files_are_refused(
     assert file["state"] == "refused"
     assert reason in file["problem"], file["problem"]
     assert str(service.settings.data) not in file["problem"]
-    assert not stored(service, file["id"]).exists()
+    assert service.stored(file["id"]) is None
     assert not (service.settings.uploads / file["id"]).exists()
 
 
@@ -397,7 +394,7 @@ def test_mutated_files_never_break_the_service(service: RunningService) -> None:
             0
         ]
         assert state == "ready" or problem.endswith(".")
-        assert (state == "ready") == stored(service, file).exists()
+        assert (state == "ready") == (service.stored(file) is not None)
         assert not (service.settings.uploads / file).exists()
         states.append(state)
     assert {"ready", "refused"} <= set(states)

@@ -13,7 +13,7 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from gypsum.service.database import Pool, open_pool
-from gypsum.service.jobs import enqueue
+from gypsum.service.jobs import enqueue, rescue
 from gypsum.service.jobs.engine import one, rows
 from gypsum.service.settings import ServiceSettings
 from gypsum.service.storage import Store
@@ -96,8 +96,10 @@ Work = Callable[[Desk], Awaitable[T]]
 
 
 @pytest.fixture
-def at_desk(settings: ServiceSettings) -> Callable[[Work[T]], T]:
+def at_desk(settings: ServiceSettings, monkeypatch: pytest.MonkeyPatch) -> Callable[[Work[T]], T]:
     """Runs an asynchronous test on empty tables."""
+    # The tests' database may have been started just now.
+    monkeypatch.setattr(rescue, "_GRACE", 0.0)
     assert settings.database_url is not None
     with psycopg.connect(settings.database_url, autocommit=True) as connection:
         connection.execute("truncate users, procrastinate_jobs, workers cascade")

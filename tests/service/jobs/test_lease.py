@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from gypsum.service.jobs.lease import LEASE, LostLeaseError, Result, claim
-from gypsum.service.jobs.rescue import LOSSES_MOST, rescue
+from gypsum.service.jobs.losses import MACHINE, SCAN
+from gypsum.service.jobs.news import News
+from gypsum.service.jobs.rescue import release, rescue
 
 AtDesk = Callable[[Callable[[Any], Any]], Any]
 
@@ -125,18 +128,69 @@ def test_a_lost_scan_that_was_to_be_cancelled_is(at_desk: AtDesk) -> None:
     at_desk(work)
 
 
-def test_a_scan_that_ends_its_workers_is_given_up(at_desk: AtDesk) -> None:
+async def waits(desk: Any) -> float:
+    """Seconds until the only scan's job may be taken."""
+    (job,) = await desk.rows(
+        "select coalesce(extract(epoch from scheduled_at - now()), 0)::float as seconds "
+        "from procrastinate_jobs where id = (select job_id from scans)"
+    )
+    return float(job["seconds"])
+
+
+def test_a_scan_whose_machines_die_is_tried_again_later_and_later(at_desk: AtDesk) -> None:
     async def work(desk: Any) -> None:
         scan = await desk.scan(await desk.user())
         await desk.start(scan)
-        for _ in range(LOSSES_MOST):
+        pauses = []
+        for _ in range(MACHINE.most - 1):
             await claimed(desk, scan, "one")
             await silence(desk, scan)
             await rescue(desk.pool, desk.settings)
+            pauses.append(await waits(desk))
+        assert pauses[0] <= 0  # at once
+        assert all(later > earlier - 1 for earlier, later in pairwise(pauses))
+        assert 8 * 3600 < sum(pauses) < 9 * 3600  # so many can't be chance
+        await claimed(desk, scan, "one")
+        await silence(desk, scan)
+        await rescue(desk.pool, desk.settings)
         row = await desk.row(scan)
         assert row["state"] == "failed"
-        assert "several times" in row["message"]
+        assert "again and again" in row["message"]
         assert await desk.jobs() == []
+
+    at_desk(work)
+
+
+def test_what_a_dead_worker_was_at_goes_on_at_once(at_desk: AtDesk) -> None:
+    async def work(desk: Any) -> None:
+        scans = [await desk.scan(await desk.user()) for _ in range(2)]
+        for scan in scans:
+            await desk.start(scan)
+            await claimed(desk, scan, "one")
+        # The worker that starts again finds its folders: of the first, and of an older attempt.
+        assert await release(desk.pool, desk.settings, [(scans[0], 1), (scans[1], 0)]) == 1
+        assert [(await desk.row(scan))["state"] for scan in scans] == ["queued", "running"]
+        assert (await claimed(desk, scans[0], "two")).token == 2
+        assert await release(desk.pool, desk.settings, [(scans[0], 1)]) == 0
+
+    at_desk(work)
+
+
+def test_faults_of_the_scan_and_of_machines_are_counted_apart(at_desk: AtDesk) -> None:
+    async def work(desk: Any) -> None:
+        scan = await desk.scan(await desk.user())
+        await desk.start(scan)
+        for blame in (SCAN, MACHINE, MACHINE):
+            await (await claimed(desk, scan, "one")).give_back(blame=blame)
+        await (await claimed(desk, scan, "one")).give_back()  # a worker that was told to stop
+        row = await desk.row(scan)
+        assert (row["faults"], row["losses"]) == (1, 2)
+        lease = await claimed(desk, scan, "one")
+        news = News()
+        news.stored()
+        await lease.renew(*news.take())
+        row = await desk.row(scan)
+        assert (row["faults"], row["losses"]) == (0, 0)
 
     at_desk(work)
 
@@ -145,7 +199,7 @@ def test_a_finished_stage_forgives_losses(at_desk: AtDesk) -> None:
     async def work(desk: Any) -> None:
         scan = await desk.scan(await desk.user())
         await desk.start(scan)
-        for _ in range(2 * LOSSES_MOST):
+        for _ in range(2 * MACHINE.most):
             lease = await claimed(desk, scan, "one")
             await lease.renew({"losses": 0}, [])
             await silence(desk, scan)

@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -83,7 +84,9 @@ def test_other_scans_processes_are_left_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not sandbox.bubblewrap_works(), reason="bubblewrap is missing or not allowed")
-def test_inside_there_is_nothing_but_the_scan(tmp_path: Path) -> None:
+def test_inside_there_is_nothing_but_the_scan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     secret = tmp_path / "secret"
     secret.write_text("of the service")
     box = place(tmp_path, hidden=(tmp_path,))
@@ -106,11 +109,8 @@ found["processes"] = sum(name.isdigit() for name in os.listdir("/proc"))
 found["passwords"] = "AWS_SECRET_ACCESS_KEY" in os.environ
 print(json.dumps(found))
 """
-    os.environ["AWS_SECRET_ACCESS_KEY"] = "x"
-    try:
-        found = json.loads(run_inside(box, code))
-    finally:
-        del os.environ["AWS_SECRET_ACCESS_KEY"]
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
+    found = json.loads(run_inside(box, code))
     assert found.pop("processes") <= 3
     assert found == {
         "own": True,
@@ -142,12 +142,14 @@ except MemoryError:
 def test_a_dead_workers_folder_is_cleaned(tmp_path: Path) -> None:
     from gypsum.service.jobs.worker import _own_folder
 
+    scan = uuid4()
     code = f"""
 import sys, os, subprocess, time
 from pathlib import Path
 from gypsum.service.jobs.worker import _own_folder
-folder = _own_folder(Path({str(tmp_path)!r}), "one")
+folder, _ = _own_folder(Path({str(tmp_path)!r}), "one")
 (folder / "scan" / "big").mkdir(parents=True)
+(folder / "{scan}.3").mkdir()
 environment = {{**os.environ, "GYPSUM_SCRATCH": str(folder / "scan")}}
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"],
                          env=environment, start_new_session=True, close_fds=True)
@@ -158,9 +160,11 @@ time.sleep(600)
         assert worker.stdout is not None
         orphan = int(worker.stdout.readline())
         # While it lives, another takes another folder and leaves its alone.
-        assert _own_folder(tmp_path, "one").name == "one.1"
+        folder, dead = _own_folder(tmp_path, "one")
+        assert (folder.name, dead) == ("one.1", [])
         assert (tmp_path / "one" / "scan" / "big").exists()
         worker.kill()
-    assert _own_folder(tmp_path, "two").name == "two"
+    folder, dead = _own_folder(tmp_path, "two")
+    assert (folder.name, dead) == ("two", [(scan, 3)])
     assert not (tmp_path / "one").exists()
     assert not Path(f"/proc/{orphan}").exists() or "Z" in Path(f"/proc/{orphan}/stat").read_text()

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,11 @@ def worker(settings: ServiceSettings, name: str) -> Iterator[subprocess.Popen[by
     process = subprocess.Popen(
         [sys.executable, "-m", "gypsum", "worker", "--name", name],
         env={**os.environ, **as_environment(settings)},
+        start_new_session=True,
     )
+    with suppress(OSError):
+        # Its scans give way to it and to all else; where all else is a busy machine, that is long.
+        Path(f"/proc/{process.pid}/autogroup").write_text("-10")
     try:
         yield process
     finally:

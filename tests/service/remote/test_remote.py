@@ -118,10 +118,7 @@ def test_an_upload_goes_on_where_the_line_broke(
     assert seen[-1] == pytest.approx(1)
     items = torn.api.list_files(scan)["items"]
     assert [item["state"] for item in items] == ["ready"] * 3
-    stored = [
-        (service.settings.data / "objects" / f"scans/{scan}/input/{item['id']}").read_bytes()
-        for item in sorted(items, key=lambda item: item["name"])
-    ]
+    stored = [service.stored(item["id"]) for item in sorted(items, key=lambda item: item["name"])]
     assert stored == [path.read_bytes() for path in sorted(photos.glob("*.jpg"))]
 
 

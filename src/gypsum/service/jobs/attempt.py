@@ -13,8 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
-from uuid import uuid4
+from typing import Any, NamedTuple
+from uuid import UUID, uuid4
 
 from gypsum.options import ScanOptions
 from gypsum.service.database import Pool
@@ -22,8 +22,17 @@ from gypsum.service.jobs import sandbox
 from gypsum.service.jobs.engine import Row, rows
 from gypsum.service.jobs.inputs import NoRoomError, check_room, fetch
 from gypsum.service.jobs.lease import AWAY, RENEWAL, Lease, LostLeaseError, Result
+from gypsum.service.jobs.losses import (
+    GIVEN_UP,
+    KILLED,
+    MACHINE,
+    NO_MEMORY,
+    SCAN,
+    Blame,
+    from_outside,
+    memory_kills,
+)
 from gypsum.service.jobs.news import News
-from gypsum.service.jobs.rescue import GIVEN_UP, LOSSES_MOST
 from gypsum.service.jobs.stages import restore_stages, stage_objects, store_stage
 from gypsum.service.settings import ServiceSettings
 from gypsum.service.storage import StorageError, Store
@@ -67,14 +76,21 @@ class _End:
     state: str
     message: str | None = None
     results: tuple[Result, ...] = ()
-    again: bool = False
-    """Whether it was the machine's fault."""
+    blame: Blame | None = None
+    """Whose fault it was, where another attempt may do better."""
     stages: tuple[str, ...] | None = None
+
+
+class AttemptId(NamedTuple):
+    """One of the attempts at a scan."""
+
+    scan: UUID
+    token: int
 
 
 async def run_attempt(shop: Workshop, lease: Lease) -> None:
     """Work on a scan until it ends, is cancelled, is taken away or the worker stops."""
-    folder = shop.folder / f"{lease.id}.{lease.token}"
+    folder = shop.folder / _folder_name(lease.id, lease.token)
     attempt = _Attempt(shop, lease, folder)
     try:
         await attempt.run()
@@ -92,8 +108,10 @@ class _Attempt:
     news: News = field(default_factory=News)
     process: Process | None = None
     keys: dict[str, str] = field(default_factory=dict)
-    progressed: bool = False
-    """Whether a stage was made."""
+    secured: bool = False
+    """Whether a stage was made and stored."""
+    memory_kills: int = field(default_factory=memory_kills)
+    """Of the machine, when the attempt began."""
 
     @property
     def workspace(self) -> Path:
@@ -115,6 +133,7 @@ class _Attempt:
             for task in (renewal, expiry):
                 if task.done():
                     task.result()  # raises where the lease was lost
+            await self._write(self._tell)
             if renewal.done():
                 await self._write(partial(self.lease.finish, "cancelled", None))
             else:
@@ -136,13 +155,19 @@ class _Attempt:
     async def _renew(self) -> None:
         """Until the scan is to be cancelled; raises where the lease is lost."""
         while True:
-            changes, events = self.news.take()
-            try:
-                if await self.lease.renew(changes, events):
+            with suppress(*AWAY):
+                if await self._tell():
                     return
-            except AWAY:
-                self.news.put_back(changes, events)
             await asyncio.sleep(RENEWAL)
+
+    async def _tell(self) -> bool:
+        """Renew the lease with what is new; whether the scan is to be cancelled."""
+        changes, events = self.news.take()
+        try:
+            return await self.lease.renew(changes, events)
+        except AWAY:
+            self.news.put_back(changes, events)
+            raise
 
     async def _expire(self) -> None:
         """Until the lease was not renewed for too long, whatever a renewal hangs in."""
@@ -156,30 +181,31 @@ class _Attempt:
         error = work.exception()
         if error is not None and _only(error, (LostLeaseError,)):
             raise LostLeaseError from error
+        await self._write(self._tell)
         if error is not None and _only(error, (NoRoomError, StorageError, *AWAY)):
             log.warning("scan %s is given back: %r", self.lease.id, error)
             await self._write(partial(self.lease.give_back, _LATER))
             return
         if error is not None:
             log.error("scan %s: the worker failed", self.lease.id, exc_info=error)
-        end = _End("failed", again=True) if error is not None else work.result()
-        losses = 1 + (0 if self.progressed else int(self.lease.scan["losses"]))
-        if end.again and losses < LOSSES_MOST:
-            await self._write(partial(self.lease.give_back, lost=True))
-            return
-        changes, events = self.news.take()
-        with suppress(*AWAY):
-            await self.lease.renew(changes, events)
+        end = _End("failed", blame=SCAN) if error is not None else work.result()
+        if end.blame is not None:
+            count = 1 + (0 if self.secured else int(self.lease.scan[end.blame.column]))
+            if count < end.blame.most:
+                wait = end.blame.wait(count)
+                await self._write(partial(self.lease.give_back, wait, end.blame))
+                return
         message = end.message if end.state == "done" else end.message or GIVEN_UP
         finish = partial(self.lease.finish, end.state, message, end.results, end.stages)
         await self._write(finish)
 
-    async def _write(self, end: Callable[[], Awaitable[None]]) -> None:
+    async def _write(self, end: Callable[[], Awaitable[object]]) -> None:
         """Write the end. The database may be away for a while: a lease fences however late."""
         until = time.monotonic() + _END_PATIENCE
         while True:
             try:
-                return await end()
+                await end()
+                return
             except AWAY:
                 if time.monotonic() > until or self.shop.stopping.is_set():
                     raise LostLeaseError from None
@@ -234,13 +260,14 @@ class _Attempt:
             "inputs": [str(path) for path in inputs],
             "options": users_options(scan["mode"], scan["options"], settings),
             "memory": settings.scan_memory,
+            "priority": sandbox.priority(),
         }
 
     async def _listen(self, stored: asyncio.Queue[str | None]) -> _End:
         """Take what the scan says until it ends."""
         assert self.process is not None
         assert self.process.stdout is not None
-        end = _End("failed", again=True)
+        end = None
         while line := await self.process.stdout.readline():
             message = json.loads(line)
             match message.pop("event"):
@@ -253,15 +280,30 @@ class _Attempt:
                     stages = tuple(stage_objects(self.lease.id, self.keys))
                     end = _End("done", results=results, stages=stages)
                 case "error":
-                    end = _End("failed", message["message"], again=message["again"])
-                    self.news.hear({"event": "error", "message": message["message"]})
+                    end = self._failed(message["cause"], message["message"])
                 case event:
                     self.news.hear({"event": event, **message})
                     if event == "stage_finished" and not message["kept"]:
-                        self.progressed = True
                         stored.put_nowait(message["stage"])
-        await self.process.wait()
+        status = await self.process.wait()
+        if end is None:
+            log.warning("scan %s: its process ended with status %d", self.lease.id, status)
+            end = self._failed("killed" if from_outside(status) else "crash", None)
         return end
+
+    def _failed(self, cause: str | None, message: str | None) -> _End:
+        """The end of a scan's process that did not come to results."""
+        if cause == "killed":
+            # By the kernel, for want of memory? The scan is what takes memory here.
+            cause, message = (
+                ("memory", NO_MEMORY) if memory_kills() > self.memory_kills else (cause, KILLED)
+            )
+        if message is not None:
+            self.news.hear({"event": "error", "message": message})
+        if cause == "killed":
+            return _End("failed", GIVEN_UP, blame=MACHINE)
+        blame = {None: None, "disk": MACHINE}.get(cause, SCAN)
+        return _End("failed", message, blame=blame)
 
     async def _resume(self, keys: dict[str, str]) -> None:
         """Bring what earlier attempts and revisions made, then let the scan go on."""
@@ -277,9 +319,11 @@ class _Attempt:
     async def _store_stages(self, finished: asyncio.Queue[str | None]) -> None:
         while (stage := await finished.get()) is not None:
             began = time.monotonic()
-            await store_stage(
+            if await store_stage(
                 self.shop.store, self.lease.id, self.workspace, stage, self.keys[stage]
-            )
+            ):
+                self.secured = True
+                self.news.stored()
             log.debug("stage %s stored in %.1f s", stage, time.monotonic() - began)
 
     async def _show(self, item: dict[str, Any]) -> None:
@@ -319,6 +363,19 @@ class _Attempt:
             path.stat().st_size,
             key,
         )
+
+
+def _folder_name(scan: UUID, token: int) -> str:
+    return f"{scan}.{token}"
+
+
+def attempt_in(folder: Path) -> AttemptId | None:
+    """Which attempt has, or had, this folder."""
+    scan, _, token = folder.name.partition(".")
+    try:
+        return AttemptId(UUID(scan), int(token))
+    except ValueError:
+        return None
 
 
 def _only(error: BaseException, kinds: tuple[type[BaseException], ...]) -> bool:

@@ -23,22 +23,25 @@ from typing import Any
 from gypsum.capture.confine import confine
 from gypsum.errors import ResourceError
 from gypsum.service.jobs import outcome
-from gypsum.service.jobs.sandbox import TEMPORARY, limit
+from gypsum.service.jobs.losses import KILLED, NO_MEMORY
+from gypsum.service.jobs.sandbox import TEMPORARY, give_way, limit
 from gypsum.workspace.events import Event, StageFinished
-from gypsum.workspace.failures import BrokenStageError, explain, out_of_memory
+from gypsum.workspace.failures import (
+    BrokenStageError,
+    KilledStageError,
+    explain,
+    out_of_memory,
+)
 
 _PR_SET_PDEATHSIG = 1
-#: Of 19: a scan has a tenth of the weight of what answers people.
-_NICE = 10
-
 Send = Callable[[dict[str, Any]], None]
 
 
 def main() -> None:
     """Run the scan that standard input asks for."""
     _die_with_parent()
-    _give_way()
     request = json.loads(sys.stdin.buffer.readline())
+    give_way(request["priority"])
     send = _sender()
     folder = Path(request["folder"])
     limit(request["memory"])
@@ -77,23 +80,29 @@ def _scan(request: dict[str, Any], send: Send) -> None:
 def _told(error: BaseException, request: dict[str, Any]) -> dict[str, Any]:
     """An error as an event: a sentence for the scan's owner, without the server's paths.
 
-    ``again`` says that it is the machine's fault rather than the scan's: another may do better.
+    ``cause`` names what another attempt may be spared: ``killed``, ``disk``, ``memory`` or
+    ``crash``; None: it would fail likewise.
     """
     known = explain(error, Path(request["folder"]))
-    again = isinstance(known, ResourceError | BrokenStageError)
+    cause = None
     if known is None:
         sys.excepthook(type(error), error, error.__traceback__)
         name = type(error).__name__
         text = f"The scan failed unexpectedly ({name}); please report it with its log."
+    elif isinstance(known, KilledStageError):
+        cause, text = "killed", KILLED
     elif str(known) == str(out_of_memory()):
-        text = "There was not enough memory for this scan; use fewer photos or a lower quality."
-    elif again and "disk" in str(known):
+        cause, text = "memory", NO_MEMORY
+    elif isinstance(known, ResourceError) and "disk" in str(known):
+        cause = "disk"
         text = "The server has too little disk space for this scan; please try again later."
     else:
+        cause = "crash" if isinstance(known, ResourceError | BrokenStageError) else None
         text = str(known).split(" Details are in ", 1)[0]
+        text = text.replace("run the same command", "start the scan")
     for path in (*request["inputs"], request["workspace"], request["folder"]):
         text = text.replace(f"{path}/", "").replace(path, "the upload")
-    return {"event": "error", "message": text, "again": again}
+    return {"event": "error", "message": text, "cause": cause}
 
 
 def _sender() -> Send:
@@ -111,14 +120,6 @@ def _sender() -> Send:
             _leave(1)
 
     return send
-
-
-def _give_way() -> None:
-    """Let the service answer first: scans take what is left of the processor, which is most."""
-    os.nice(_NICE)
-    # Linux shares the processor among sessions first, and this process has one of its own.
-    with suppress(OSError):
-        Path("/proc/self/autogroup").write_text(str(_NICE))
 
 
 def _die_with_parent() -> None:

@@ -21,15 +21,17 @@ from psycopg_pool import PoolTimeout
 
 from gypsum.service.database import Pool
 from gypsum.service.jobs.engine import EVENTS_CHANNEL, TIDY, Connection, Row, defer, one, rows
-from gypsum.service.jobs.queue import give_job, promote, tell
+from gypsum.service.jobs.losses import Blame
+from gypsum.service.jobs.queue import WAITING, give_job, promote, tell
 from gypsum.service.settings import ServiceSettings
 
 #: Seconds without renewal after which another may take a scan over.
-LEASE = 20.0
-#: Seconds without renewal after which the holder itself gives up: well before others may begin.
-GIVE_UP = 15.0
-#: Seconds between renewals.
-RENEWAL = 1.0
+LEASE = 30.0
+#: Seconds without renewal after which the holder itself gives up: well before others may begin, and
+#: long after a database that was started again answers.
+GIVE_UP = 24.0
+#: Seconds between renewals, and that one waits for a connection.
+RENEWAL, _WAIT = 1.0, 3.0
 
 #: What a database that is away for a moment raises.
 AWAY = (OperationalError, InterfaceError, PoolTimeout)
@@ -82,7 +84,7 @@ class Lease:
     async def _held(self, changes: str, values: Sequence[Any] = ()) -> Any:
         """A transaction that changes the scan if the lease still holds, else raises."""
         began = time.monotonic()
-        async with self.pool.connection() as connection, connection.transaction():
+        async with self.pool.connection(_WAIT) as connection, connection.transaction():
             row = await one(
                 connection,
                 f"update scans set {changes} where id = %s and attempts = %s "
@@ -169,16 +171,16 @@ class Lease:
             keep = None if stages is None else list(stages)
             await defer(connection, TIDY, scan=str(self.id), keep=keep)
 
-    async def give_back(self, seconds: float = 0, *, lost: bool = False) -> None:
+    async def give_back(self, seconds: float = 0, blame: Blame | None = None) -> None:
         """Let another worker go on with it.
 
         Args:
             seconds: from now at the earliest.
-            lost: whether the attempt counts as one that was lost.
+            blame: whose fault it is, where the attempt counts as one that was lost.
         """
+        counted = f", {blame.column} = {blame.column} + 1" if blame else ""
         async with self._held(
-            "state = 'queued', lease_at = null, worker = null, doing = %s, losses = losses + %s",
-            ["waiting for a worker", int(lost)],
+            f"state = 'queued', lease_at = null, worker = null, doing = %s{counted}", [WAITING]
         ) as (connection, row):
             await tell(connection, self.id)
             await give_job(connection, self.id, row["needs"], urgent=True, seconds=seconds)

@@ -58,12 +58,13 @@ class News:
             self._labels = {stage["name"]: stage["label"] for stage in data["stages"]}
         elif event == "stage_started":
             self._changes |= {"stage": data["stage"], "doing": data["label"]}
-        elif event == "stage_finished":
-            if len(json.dumps(data)) > _DATA_MOST:
-                data["facts"] = {}
-            if not data["kept"]:
-                self._changes["losses"] = 0
+        elif event == "stage_finished" and len(json.dumps(data)) > _DATA_MOST:
+            data["facts"] = {}
         self._events.append((event, data))
+
+    def stored(self) -> None:
+        """A stage is safe: whatever happens from here on, the scan got further."""
+        self._changes |= {"losses": 0, "faults": 0}
 
     def take(self) -> tuple[dict[str, Any], list[tuple[str, dict[str, Any]]]]:
         """Columns that changed, and events; from now on they are no news."""

@@ -30,6 +30,8 @@ STARTABLE = ("draft", "done", "failed", "cancelled")
 
 #: Of scans that a lost worker had begun: they have waited already.
 _URGENT = 1
+#: What is done with them meanwhile.
+WAITING = "waiting for a worker"
 
 #: A killed worker's last bytes may still be on their way to the storage: erased once more then.
 _ERASE_AGAIN = 120.0
@@ -52,7 +54,7 @@ async def enqueue(connection: Connection, scan_id: UUID | str, settings: Service
         update scans set state = 'queued', queued_at = now(), started_at = null, finished_at = null,
             revision = revision + (state <> 'draft')::int, progress = 0, stage = null, doing = null,
             seconds_left = null, message = null, cancel_requested = false, worker = null,
-            losses = 0, job_id = null,
+            losses = 0, faults = 0, job_id = null,
             needs = case when options ->> 'device' = 'cuda' then 'gpu' else 'cpu' end
         where id = %s and state = any(%s) returning id
         """,

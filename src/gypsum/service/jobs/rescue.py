@@ -6,32 +6,33 @@ several don't do it twice.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from uuid import UUID
+
 from gypsum.service.database import Pool
-from gypsum.service.jobs.engine import CHORES, TIDY, Connection, defer, drop, one, rows
+from gypsum.service.jobs.engine import CHORES, TIDY, Connection, Row, defer, drop, one, rows
 from gypsum.service.jobs.lease import LEASE
-from gypsum.service.jobs.queue import give_job, promote, tell
+from gypsum.service.jobs.losses import GIVEN_UP, MACHINE
+from gypsum.service.jobs.queue import WAITING, give_job, promote, tell
 from gypsum.service.settings import ServiceSettings
 
 #: Seconds between two looks.
 PAUSE = 5.0
+#: Seconds that workers have to be heard of, after a time in which the database heard nobody.
+_GRACE = 10.0
 #: Seconds after which a process of the engine that says nothing is taken for dead.
 SILENCE = 25.0
-#: Attempts of which none ended a stage, after which a scan is given up: it ends its workers.
-LOSSES_MOST = 10
 #: Seconds for which a scan may be without a job, or its job be taken and it not.
 _BETWEEN = 10.0
 #: Days for which a worker that is gone is remembered.
 _REMEMBERED = 7
 
-GIVEN_UP = (
-    "The scan was given up: the machine that worked on it stopped several times at the same step. "
-    "Try fewer or smaller photos, or quality draft."
-)
-
 
 async def rescue(pool: Pool, settings: ServiceSettings) -> int:
     """Look once; returns how many scans were put back."""
     async with pool.connection() as connection:
+        if await _just_started(connection):
+            return 0
         async with connection.transaction():
             lost = await _lost(connection, settings)
         async with connection.transaction():
@@ -43,6 +44,41 @@ async def rescue(pool: Pool, settings: ServiceSettings) -> int:
     return lost + jobless
 
 
+async def _just_started(connection: Connection) -> bool:
+    """Whether silence so far says nothing of workers, since the database was away."""
+    found = await one(
+        connection,
+        "select now() - pg_postmaster_start_time() < make_interval(secs => %s) as so",
+        [_GRACE],
+    )
+    return bool(found and found["so"])
+
+
+async def release(
+    pool: Pool, settings: ServiceSettings, attempts: Iterable[tuple[UUID, int]]
+) -> int:
+    """Put scans back whose attempts are known to be dead, before their leases end; how many.
+
+    Args:
+        pool: of the service's database.
+        settings: the service's.
+        attempts: scans with the numbers of the attempts; others at them are left alone.
+    """
+    released = 0
+    async with pool.connection() as connection, connection.transaction():
+        for scan, token in attempts:
+            found = await one(
+                connection,
+                "select * from scans where id = %s and attempts = %s and state = 'running' "
+                "for update",
+                [scan, token],
+            )
+            if found is not None:
+                await _put_back(connection, settings, found)
+                released += 1
+    return released
+
+
 async def _lost(connection: Connection, settings: ServiceSettings) -> int:
     """Scans that run no more: their lease was not renewed."""
     found = await rows(
@@ -52,21 +88,29 @@ async def _lost(connection: Connection, settings: ServiceSettings) -> int:
         [LEASE],
     )
     for scan in found:
-        if scan["job_id"] is not None:
-            await drop(connection, scan["job_id"])
-        if scan["cancel_requested"]:
-            await _end(connection, settings, scan["id"], scan["owner"], "cancelled", None)
-        elif scan["losses"] + 1 >= LOSSES_MOST:
-            await _end(connection, settings, scan["id"], scan["owner"], "failed", GIVEN_UP)
-        else:
-            await connection.execute(
-                "update scans set state = 'queued', worker = null, lease_at = null, "
-                "losses = losses + 1, doing = %s where id = %s",
-                ["waiting for a worker", scan["id"]],
-            )
-            await tell(connection, scan["id"])
-            await give_job(connection, scan["id"], scan["needs"], urgent=True)
+        await _put_back(connection, settings, scan)
     return len(found)
+
+
+async def _put_back(connection: Connection, settings: ServiceSettings, scan: Row) -> None:
+    """Let others go on with a scan whose worker is gone."""
+    if scan["job_id"] is not None:
+        await drop(connection, scan["job_id"])
+    losses = scan["losses"] + 1
+    if scan["cancel_requested"]:
+        await _end(connection, settings, scan["id"], scan["owner"], "cancelled", None)
+    elif losses >= MACHINE.most:
+        await _end(connection, settings, scan["id"], scan["owner"], "failed", GIVEN_UP)
+    else:
+        await connection.execute(
+            "update scans set state = 'queued', worker = null, lease_at = null, losses = %s, "
+            "doing = %s where id = %s",
+            [losses, WAITING, scan["id"]],
+        )
+        await tell(connection, scan["id"])
+        await give_job(
+            connection, scan["id"], scan["needs"], urgent=True, seconds=MACHINE.wait(losses)
+        )
 
 
 async def _end(

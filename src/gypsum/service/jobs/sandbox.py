@@ -40,6 +40,9 @@ _PROCESSES = 4096
 """Of the user who runs the worker, in all: a bound for runaways, not for a machine's other work."""
 _FILE_BYTES = 64 * 2**30
 _BWRAP = "bwrap"
+_GROUP = Path("/proc/self/autogroup")
+#: A scan has a tenth of the weight of what answers people.
+_NICE, _NICE_MOST = 10, 19
 #: Seconds in which a sandbox has to start, and in which killed processes have to be gone.
 _PATIENCE = 20.0
 
@@ -128,6 +131,31 @@ def limit(memory: int | None) -> None:
         _, hard = resource.getrlimit(kind)
         bound = most if hard == resource.RLIM_INFINITY else min(most, hard)
         resource.setrlimit(kind, (bound, bound))
+
+
+def priority() -> int:
+    """This process's session's share of the processor, as `nice` counts; 0 where it has none.
+
+    Linux shares the processor among sessions first (autogroups), then among their processes.
+    """
+    try:
+        return int(_GROUP.read_text().split()[-1])
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def share_priority(process: int) -> None:
+    """Give another process's session the priority of ours: a new one begins without."""
+    if ours := priority():
+        with suppress(OSError):
+            Path(f"/proc/{process}/autogroup").write_text(str(ours))
+
+
+def give_way(to: int) -> None:
+    """Let a session of priority ``to`` go first: scans take what is left, which is most."""
+    os.nice(_NICE)
+    with suppress(OSError):
+        _GROUP.write_text(str(min(_NICE_MOST, to + _NICE)))
 
 
 def marked(folder: Path) -> Iterator[int]:

@@ -39,13 +39,15 @@ def stage_objects(scan: UUID | str, keys: Mapping[str, str]) -> list[str]:
 
 async def store_stage(
     store: Store, scan: UUID | str, workspace: Path, stage: str, key: str
-) -> None:
-    """Store a complete stage. What fails costs time later and nothing else, so it is only told."""
+) -> bool:
+    """Store a complete stage; whether it is. What fails costs time later, so it is only told."""
     folder = Workspace(workspace).stage(stage)
     try:
         await store.put(stage_object(scan, stage, key), pack(folder, last=(KEY, RECORD)))
     except (StorageError, OSError) as error:
         log.warning("stage %s of scan %s was not stored: %s", stage, scan, error)
+        return False
+    return True
 
 
 async def restore_stages(

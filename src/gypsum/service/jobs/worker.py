@@ -20,9 +20,9 @@ from psycopg_pool import AsyncConnectionPool
 from gypsum._version import __version__
 from gypsum.errors import InputError
 from gypsum.service.database import open_pool
-from gypsum.service.database.pool import NOTICING
+from gypsum.service.database.pool import NOTICING, RECONNECT
 from gypsum.service.jobs import rescue, sandbox, tasks  # noqa: F401  (tasks are known once loaded)
-from gypsum.service.jobs.attempt import Workshop
+from gypsum.service.jobs.attempt import AttemptId, Workshop, attempt_in
 from gypsum.service.jobs.engine import CHORES, app
 from gypsum.service.jobs.lease import AWAY
 from gypsum.service.notify import tasks as letters  # noqa: F401
@@ -68,8 +68,8 @@ def run_worker(
         raise InputError(f"There is no queue {unknown or 'named'}; the queues are cpu and gpu.")
     scratch = settings.scratch or settings.data / "scratch"
     check_writable(scratch, "the scratch folder")
-    folder = _own_folder(scratch.absolute(), name)
-    asyncio.run(_work(settings, folder, name, concurrency, list(needs)))
+    folder, dead = _own_folder(scratch.absolute(), name)
+    asyncio.run(_work(settings, folder, dead, name, concurrency, list(needs)))
 
 
 def default_name() -> str:
@@ -77,16 +77,20 @@ def default_name() -> str:
     return f"{socket.gethostname()}-{os.getpid()}"
 
 
-def _own_folder(scratch: Path, name: str) -> Path:
-    """A folder that is this process's alone, after ending what dead workers left in others."""
-    for other in sorted(scratch.iterdir()):
-        if other.is_dir():
-            _clean_up(other)
+def _own_folder(scratch: Path, name: str) -> tuple[Path, list[AttemptId]]:
+    """A folder that is this process's alone, after ending what dead workers left in others.
+
+    Returns also the attempts that died with them.
+    """
+    dead = [
+        attempt for other in sorted(scratch.iterdir()) if other.is_dir()
+        for attempt in _clean_up(other)
+    ]  # fmt: skip
     for number in range(1000):
         folder = scratch / (name if number == 0 else f"{name}.{number}")
         folder.mkdir(exist_ok=True)
         if _locked(folder) is not None:
-            return folder
+            return folder, dead
     raise InputError(f"{scratch} is in use by too many workers named {name}.")
 
 
@@ -101,19 +105,26 @@ def _locked(folder: Path) -> int | None:
     return descriptor
 
 
-def _clean_up(folder: Path) -> None:
-    """Remove a dead worker's folder, and end what still runs for it."""
+def _clean_up(folder: Path) -> list[AttemptId]:
+    """Remove a dead worker's folder, and end what still runs for it; the attempts it was at."""
     descriptor = _locked(folder)
     if descriptor is None:
-        return
+        return []
+    dead = [attempt for path in folder.iterdir() if (attempt := attempt_in(path)) is not None]
     ended = sandbox.end_marked(folder)
     shutil.rmtree(folder, ignore_errors=True)
     os.close(descriptor)
     log.info("cleaned up after a worker in %s: %d processes", folder, ended)
+    return dead
 
 
 async def _work(
-    settings: ServiceSettings, folder: Path, name: str, concurrency: int, needs: list[str]
+    settings: ServiceSettings,
+    folder: Path,
+    dead: list[AttemptId],
+    name: str,
+    concurrency: int,
+    needs: list[str],
 ) -> None:
     assert settings.database_url is not None
     stopping = asyncio.Event()
@@ -127,7 +138,7 @@ async def _work(
     parts: list[Callable[[], Awaitable[None]]] = [
         lambda: _take_jobs(shop, needs, concurrency),
         lambda: _take_jobs(shop, [CHORES], _CHORES),
-        lambda: _look_after(shop, needs, concurrency),
+        lambda: _look_after(shop, dead, needs, concurrency),
     ]
     connector = PsycopgConnector()
     # The engine has its own ideas of transactions, so it has connections of its own.
@@ -136,6 +147,7 @@ async def _work(
         kwargs={"application_name": f"{name} engine", **NOTICING},
         min_size=1,
         max_size=4,
+        reconnect_timeout=RECONNECT,
         check=AsyncConnectionPool.check_connection,
         open=False,
     )
@@ -184,7 +196,12 @@ async def _take_jobs(shop: Workshop, queues: list[str], concurrency: int) -> Non
     )
 
 
-async def _look_after(shop: Workshop, needs: list[str], concurrency: int) -> None:
+async def _look_after(
+    shop: Workshop, dead: list[AttemptId], needs: list[str], concurrency: int
+) -> None:
+    released = await rescue.release(shop.pool, shop.settings, dead)
+    if released:
+        log.warning("%d scans go on that a worker here left behind", released)
     while True:
         await rescue.sign_on(shop.pool, shop.name, needs, concurrency, __version__)
         saved = await rescue.rescue(shop.pool, shop.settings)
