@@ -87,7 +87,9 @@ def errors(sample: Path, frames: list[RgbdFrame]) -> Float64:
     """(N,) distances of the cameras from their true places, metres."""
     true = json.loads((sample / "truth" / "cameras.json").read_text())["photos"]
     places = [-np.transpose(one["R"]) @ one["t"] for one in (true[f"{f.name}.jpg"] for f in frames)]
-    return np.linalg.norm(np.stack(places) - np.stack([f.center for f in frames]), axis=1)
+    return np.asarray(
+        np.linalg.norm(np.stack(places) - np.stack([f.center for f in frames]), axis=1)
+    )
 
 
 def score(mesh: Mesh, truth: Mesh) -> str:

@@ -82,9 +82,9 @@ def seen_by_others(view: View, views: list[View], border: int = 12) -> NDArray[n
             pixels, _ = other.project(points)
             low, high = border, np.array([other.width, other.height]) - border
             count += np.all((pixels > low) & (pixels < high), axis=1)
-    count = count.reshape(view.height, view.width)
-    inner = np.zeros_like(count)
-    inner[border:-border, border:-border] = count[border:-border, border:-border]
+    seen = count.reshape(view.height, view.width)
+    inner = np.zeros_like(seen)
+    inner[border:-border, border:-border] = seen[border:-border, border:-border]
     return inner
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,7 @@ UP = np.array([0.0, 0, 1])
 def frame_of(folder: Path, name: str, noise: float = 0.0, spot: float = 0.0) -> RgbdFrame:
     """A depth map of the plane z = 0, and a post of 0.5 m with a square top in its middle."""
     view = looking_at(np.array([spot, 0.1, 2.0]), np.array([0.0, 0.0, 0.0]), 300.0)
-    depth = plane_depth(view, UP, 0.0)
+    depth: NDArray[np.floating] = plane_depth(view, UP, 0.0)
     post = plane_depth(view, UP, 0.5)
     y, x = np.mgrid[: view.height, : view.width] + 0.5
     rays = np.stack([(x - 200) / 300, (y - 150) / 300, np.ones_like(x)], -1) @ view.R
@@ -114,3 +115,19 @@ def test_a_box_cuts_and_voxels_are_as_asked(tmp_path: Path) -> None:
     fused = fuse_frames(frames, voxel=0.02, box=box, threads=2)
     assert fused.voxel == 0.02
     assert fused.mesh.vertices[:, 2].min() >= 0.2
+
+
+def test_depths_of_pictures_outweigh_the_sensors(tmp_path: Path) -> None:
+    frames = [frame_of(tmp_path, f"f{n}", spot=0.05 * n) for n in range(4)]
+    deeper = []
+    for frame in frames:
+        path = tmp_path / f"deeper-{frame.name}.png"
+        steps = frame.read_depth() / frame.depth_unit
+        Image.fromarray(np.rint(steps * 1.005).astype(np.uint16)).save(path)
+        deeper.append(replace(frame, depth=path))
+    fused = fuse_frames(frames, pictured=deeper, threads=2)
+    assert fused.maps == 8
+    points = fused.mesh.vertices
+    flat = np.abs(points[:, :2]).max(axis=1) > 0.35
+    # A centimetre deeper, with four fifths of the weight.
+    assert np.median(points[flat, 2]) == pytest.approx(-0.008, abs=0.001)

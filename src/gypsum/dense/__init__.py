@@ -3,6 +3,7 @@
 from gypsum.dense.colmap_stereo import estimate_depth_maps_cuda
 from gypsum.dense.colmap_workspace import read_box, read_views, write_box
 from gypsum.dense.depth_maps import estimate_depth_maps
+from gypsum.dense.frame_stereo import MeasuredPictures, measure_pictures
 from gypsum.dense.fusion import FusionLimits, fuse
 from gypsum.dense.given_depth import complete_depth_maps, meanings, metric_scale
 from gypsum.dense.neighbors import Neighborhood, choose_neighbors
@@ -10,6 +11,7 @@ from gypsum.dense.undistort import distort_masks, undistort, undistort_masks
 
 __all__ = [
     "FusionLimits",
+    "MeasuredPictures",
     "Neighborhood",
     "choose_neighbors",
     "complete_depth_maps",
@@ -18,6 +20,7 @@ __all__ = [
     "estimate_depth_maps_cuda",
     "fuse",
     "meanings",
+    "measure_pictures",
     "metric_scale",
     "read_box",
     "read_views",

@@ -42,6 +42,10 @@ _MEMORY_NEEDED = 1200 * 2**20
 _CLOUD_POINTS, _SPARSE_POINTS = 400_000, 4_000
 #: Pictures that the texture is painted from, at most: the sharpest of each stretch of the way.
 _PAINTED_FROM = 120
+#: Pictures that are measured by stereo at most, spread likewise, and their long side, pixels; each
+#: is compared with so many others. Voxels hold no more detail.
+_MEASURED = {"draft": (24, 640), "normal": (40, 640), "high": (120, 960)}
+_MEASURED_AGAINST = 4
 
 
 def read_depth_capture(context: StageContext) -> None:
@@ -191,6 +195,27 @@ def picture_view(frame: RgbdFrame) -> View:
     return View(frame.color.name, frame.color, frame.width, frame.height, frame.K, frame.R, frame.t)
 
 
+def measure_in_pictures(context: StageContext) -> None:
+    """Depths by stereo between the pictures, for what is too thin for the sensor."""
+    from gypsum.dense import measure_pictures
+
+    most, side = _MEASURED[context.settings["quality"]]
+    measured = measure_pictures(
+        [f for f in read_frames(context.inputs["cameras"]) if f.R is not None],
+        sharpest_frames(context, most),
+        context.folder,
+        side=side,
+        sources=_MEASURED_AGAINST,
+        memory=context.memory,
+        threads=context.threads,
+        progress=context.progress,
+    )
+    write_frames(context.folder, measured.frames)
+    context.facts.update(
+        pictures=len(measured.frames), share=measured.share, left_out=measured.left_out
+    )
+
+
 def fuse_depth_maps(context: StageContext) -> None:
     """One surface of all depth maps."""
     from gypsum.formats.ply import write_cloud, write_mesh
@@ -205,6 +230,7 @@ def fuse_depth_maps(context: StageContext) -> None:
         memory=context.memory,
         threads=context.threads,
         progress=context.progress,
+        pictured=read_frames(context.inputs["stereo"]),
     )
     write_mesh(context.folder / "mesh.ply", fused.mesh)
     step = max(1, len(fused.mesh.vertices) // _CLOUD_POINTS)
@@ -254,7 +280,17 @@ def paint_from_frames(context: StageContext) -> None:
 
 
 def painting_views(context: StageContext) -> list[View]:
-    """The views that the texture is painted from: the sharpest of each stretch of the way."""
+    """The views that the texture is painted from."""
+    frames = sharpest_frames(context, _PAINTED_FROM)
+    if not frames:
+        from gypsum.errors import InputError
+
+        raise InputError("The capture has no colour pictures, so there is no texture; use --until.")
+    return [picture_view(frame) for frame in frames]
+
+
+def sharpest_frames(context: StageContext, most: int) -> list[RgbdFrame]:
+    """At most so many placed frames with pictures: the sharpest of each stretch of the way."""
     from gypsum.scene import Capture
 
     sharpness = {
@@ -266,15 +302,10 @@ def painting_views(context: StageContext) -> list[View]:
         if frame.color is not None and frame.R is not None
     ]
     if not frames:
-        from gypsum.errors import InputError
-
-        raise InputError("The capture has no colour pictures, so there is no texture; use --until.")
-    stretches = np.array_split(np.arange(len(frames)), min(_PAINTED_FROM, len(frames)))
-    views = []
-    for stretch in stretches:
-        best = max(stretch, key=lambda n: (sharpness[f"{frames[n].name}.jpg"], -n))
-        views.append(picture_view(frames[best]))
-    return views
+        return []
+    stretches = np.array_split(np.arange(len(frames)), min(most, len(frames)))
+    best = [max(s, key=lambda n: (sharpness[f"{frames[n].name}.jpg"], -n)) for s in stretches]
+    return [frames[n] for n in best]
 
 
 def draw_previews(context: StageContext) -> None:
@@ -352,13 +383,22 @@ LIDAR_SCAN = Pipeline(
             cost=40,
         ),
         Stage(
+            "stereo",
+            "Measuring depths in the pictures",
+            f"{_HERE}:measure_in_pictures",
+            "dense",
+            needs=("photos", "cameras"),
+            settings=("quality",),
+            cost=50,
+        ),
+        Stage(
             "surface",
             "Joining the depth maps to a surface",
             f"{_HERE}:fuse_depth_maps",
             "surface",
-            needs=("cameras",),
+            needs=("cameras", "stereo"),
             settings=("voxel", "box"),
-            version=3,
+            version=4,
             publishes=("cloud.ply",),
             cost=10,
         ),

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -55,6 +56,8 @@ NOISE_TRUNCATED = 3.0
 NOISY, NOISE_GAIN = 0.003, 3.0
 #: Voxels in terms of the noise of a depth: finer ones only show noise.
 VOXELS_PER_NOISE = 0.4
+#: Weight of a depth from pictures, against the same one from the sensor.
+PICTURED = 4.0
 #: Weight below which a voxel counts as unseen.
 LEAST_WEIGHT = 0.1
 #: Parts of the surface with a smaller share of its area than this, and smaller than a disc of so
@@ -181,9 +184,13 @@ def fuse_frames(
     memory: int = MEMORY,
     threads: int = 0,
     progress: Progress = no_progress,
+    pictured: Sequence[RgbdFrame] = (),
     weights_of: Callable[[RgbdFrame, Float32], Float32] = pixel_weights,
 ) -> FusedSurface:
-    """The surface that posed depth maps show; ``box`` leaves out what lies beside it."""
+    """The surface that posed depth maps show; ``box`` leaves out what lies beside it.
+
+    ``pictured`` are maps that pictures gave; voxels and noise are the sensor's.
+    """
     frames = [frame for frame in frames if frame.depth is not None and frame.R is not None]
     if not frames:
         raise ReconstructionError("No depth map has a place in space, so there is no surface.")
@@ -196,16 +203,20 @@ def fuse_frames(
     truncation = max(TRUNCATION * voxel, NOISE_TRUNCATED * left)
     volume = TsdfVolume(voxel, truncation=truncation, memory=memory // 2, threads=threads)
 
-    def prepared(frame: RgbdFrame) -> tuple[Float32, Float32]:
+    def sensed(frame: RgbdFrame) -> tuple[Float32, Float32]:
         depth = frame.read_depth()
         weights = weights_of(frame, depth)
         if noisy:
             depth = denoised(np.where(weights > 0, depth, 0).astype(np.float32), share)
         return depth, weights
 
-    maps = zip(frames, _ahead(frames, prepared), strict=True)
-    for number, (frame, (depth, weights)) in enumerate(maps):
-        progress(0.8 * number / len(frames), f"joining depth map {number + 1} of {len(frames)}")
+    def measured(frame: RgbdFrame) -> tuple[Float32, Float32]:
+        depth = frame.read_depth()
+        return depth, np.float32(PICTURED) * weights_of(frame, depth)
+
+    every = [(sensed, frame) for frame in frames] + [(measured, frame) for frame in pictured]
+    for number, (frame, (depth, weights)) in enumerate(_ahead(every)):
+        progress(0.8 * number / len(every), f"joining depth map {number + 1} of {len(every)}")
         K = frame.intrinsics(depth.shape[1], depth.shape[0])
         volume.integrate(depth, K, frame.R, frame.t, weights=weights)
     progress(0.8, "finding the surface")
@@ -220,20 +231,21 @@ def fuse_frames(
         raise ReconstructionError(
             "The depth maps show no surface together; their places in space do not fit each other."
         )
-    return FusedSurface(mesh, voxel, truncation, noise, len(frames))
+    return FusedSurface(mesh, voxel, truncation, noise, len(every))
 
 
 def _ahead(
-    frames: Sequence[RgbdFrame], prepare: Callable[[RgbdFrame], tuple[Float32, Float32]]
-) -> Iterator[tuple[Float32, Float32]]:
-    """What ``prepare`` makes of each frame, in order; the next one is made while one is used."""
+    jobs: Sequence[tuple[Callable[[RgbdFrame], tuple[Float32, Float32]], RgbdFrame]],
+) -> Iterator[tuple[RgbdFrame, tuple[Float32, Float32]]]:
+    """Each frame with what is made of it, in order; the next one is made while one is used."""
     with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(prepare, frames[0])
-        for frame in frames[1:]:
+        prepare, first = jobs[0]
+        coming = pool.submit(prepare, first)
+        for (_, frame), (prepare, following) in pairwise(jobs):
             made = coming.result()
-            coming = pool.submit(prepare, frame)
-            yield made
-        yield coming.result()
+            coming = pool.submit(prepare, following)
+            yield frame, made
+        yield jobs[-1][1], coming.result()
 
 
 def without_dirt(mesh: Mesh, area: float) -> Mesh:
