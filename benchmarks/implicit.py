@@ -1,23 +1,27 @@
 """Nanoseconds of a sample of a fitted surface, on every code path of this processor.
 
-``python benchmarks/implicit.py [--json FILE]``: a ball on a grid of 208 nodes seen by 40 cameras
-of 640x480 from around. A step's rays, derivative included; the reference is the portable path in
-the same run. CPU time of one thread.
+``python benchmarks/implicit.py [--json FILE] [--device cuda]``: a ball on a grid of 208 nodes seen
+by 40 cameras of 640x480 from around. A step's rays, derivative included; the reference is the
+portable path in the same run. CPU time of one thread. With a device, also how long whole steps
+take there (smoothness and Adam included), and on all cores of the processor.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from gypsum.implicit import Field, Observation
+from gypsum.implicit import Field, ImplicitSettings, Observation
+from gypsum.implicit.engine import Optics, State, Turn, engine_for
 from gypsum.implicit.grid import NODES, TRUNCATION, Frame, around_surface
-from gypsum.implicit.rays import gather
+from gypsum.implicit.rays import Rays, gather
 from gypsum.native import _sdf
 from gypsum.scene import Box
 
@@ -54,11 +58,15 @@ def photos() -> list[Observation]:
     return found
 
 
-def measure(field: Field, portable: bool) -> list[dict[str, float]]:
-    """Samples of a ray, and nanoseconds of a sample, for each of the optics."""
-    frame, views = field.grid.frame, photos()
+def rays_of(field: Field) -> Rays:
+    """Those of the photos that meet the ball."""
+    frame = field.grid.frame
     points = frame.to_world(field.grid.nodes()[np.abs(field.distance) < 1])
-    rays = gather(views, 1.0, RAYS, points, frame)
+    return gather(photos(), 1.0, RAYS, points, frame)
+
+
+def measure(field: Field, rays: Rays, portable: bool) -> list[dict[str, float]]:
+    """Samples of a ray, and nanoseconds of a sample, for each of the optics."""
     scene = _sdf.Scene(
         field.grid.table, field.distance, field.color, TRUNCATION,
         rays.cameras, rays.camera, rays.pixel, rays.target, rays.trust, None,
@@ -83,18 +91,40 @@ def measure(field: Field, portable: bool) -> list[dict[str, float]]:
     return rows
 
 
+def milliseconds(field: Field, rays: Rays, device: str) -> float:
+    """Of a step, when the first has compiled and filled what has to be."""
+    state = State.begin(replace(field, distance=field.distance.copy(), color=field.color.copy()))
+    engine = engine_for(device, state, rays, ImplicitSettings(), os.cpu_count() or 1)
+    optics = Optics(1.3, 0.8, 0.02, 0.15, 1.0, 1.0, 0.0, 0.3)
+    begin = 0.0
+    for number in range(1 + ROUNDS):
+        engine.step(Turn(number, 0, optics, 1.0, 0.01))
+        if number == 0:
+            engine.fetch()
+            begin = time.perf_counter()
+    engine.fetch()
+    return (time.perf_counter() - begin) / ROUNDS * 1e3
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path, help="write all figures here")
+    parser.add_argument("--device", help="a device of Warp's: cuda, cuda:1, warp-cpu")
     options = parser.parse_args()
     field = ball(208)
-    found = {name: measure(field, name == "portable") for name in ("native", "portable")}
+    rays = rays_of(field)
+    found = {name: measure(field, rays, name == "portable") for name in ("native", "portable")}
     print(f"{len(field.grid.places):,} blocks; {platform.processor() or platform.machine()}")
     for first, second in zip(found["native"], found["portable"], strict=True):
         print(
             f"sharpness {first['sharpness']}: {first['samples per ray']:.1f} samples a ray, "
             f"{first['ns per sample']:.0f} ns a sample, {first['ms']:.0f} ms for {first['rays']:,} "
             f"rays; portable {second['ns per sample']:.0f} ns"
+        )
+    for device in (options.device, "cpu") if options.device else ():
+        print(
+            f"whole steps of {len(rays.batches[0]):,} rays on {device}: "
+            f"{milliseconds(field, rays, device):.1f} ms each"
         )
     if options.json:
         options.json.write_text(json.dumps(found, indent=2))

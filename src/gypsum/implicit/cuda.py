@@ -32,7 +32,7 @@ class Card:
 
     def __init__(self, state: State, rays: Rays, settings: ImplicitSettings, device: str) -> None:
         self._state, self._settings = state, settings
-        wp.config.quiet = True
+        wp.config.log_level = wp.LOG_WARNING
         self._device = wp.get_device(device)
         self._rays = kernels.Rays()
         depth = np.zeros((len(rays.pixel), 2), np.float32) if rays.depth is None else rays.depth
@@ -103,10 +103,10 @@ class Card:
 
     def inform(self, batch: int, optics: Optics) -> Float32:
         """One batch."""
-        squares = self._zeros(self._state.field.grid.rows, float)
-        for chosen in self._look(batch, _optics(optics)):
+        squares, given = self._zeros(self._state.field.grid.rows, float), _optics(optics)
+        for chosen in self._look(batch, given):
             rays = [self._rays, chosen]
-            self._launch(kernels.inform, len(chosen), *rays, _optics(optics), self._samples)
+            self._launch(kernels.inform, len(chosen), *rays, given, self._samples)
             self._launch(
                 kernels.scatter_squares, (kernels.SAMPLES, len(chosen)), self._field, *rays,
                 self._samples, squares,

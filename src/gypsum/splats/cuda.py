@@ -43,7 +43,7 @@ class Card:
         offsets = np.arange(-5, 6)
         window = np.exp(-(offsets**2) / (2 * _WINDOW**2))
         self._window = kernels.vec11(*(window / window.sum()))
-        wp.config.quiet = True
+        wp.config.log_level = wp.LOG_WARNING
         self._device = wp.get_device(device)
         self._fresh = True
         self.store()
