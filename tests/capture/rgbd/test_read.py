@@ -351,6 +351,23 @@ def test_a_zip_does_not_lead_out(tmp_path: Path) -> None:
     assert not (tmp_path / "deep" / "evil.txt").exists()
 
 
+def test_zips_whose_files_can_not_be_are_damaged(tmp_path: Path) -> None:
+    """A name that no file system takes, a file that is a folder, and one before the zip's start."""
+    names = {"long": ["a" * 300], "both": ["a", "a/b"], "before": ["a", "b"]}
+    for case, files in names.items():
+        path = tmp_path / f"{case}.zip"
+        with zipfile.ZipFile(path, "w") as archive:
+            for name in files:
+                archive.writestr(name, "x")
+        if case == "before":
+            data = path.read_bytes()
+            # The directory's end says that it begins later: all before it moves below zero.
+            at = data.rindex(b"PK\5\6") + 16
+            path.write_bytes(data[:at] + struct.pack("<I", len(data)) + data[at + 4 :])
+        with pytest.raises(InputError, match=rf"{case}\.zip"):
+            read_rgbd([path], tmp_path / f"out-{case}")
+
+
 def test_mutants_of_poses_and_metadata_end_in_sentences(tmp_path: Path) -> None:
     """Numbers that are none, cut lines, huge sizes: an `InputError` or fewer frames."""
     rng = np.random.default_rng(3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -373,3 +374,24 @@ def test_a_description_that_grows_without_end_is_refused(tmp_path: Path) -> None
     path.write_bytes(resealed(data))
     with pytest.raises(InputError, match="does not allow"):
         open_cloud(path)
+
+
+@pytest.mark.parametrize("start", [1 << 40, (1 << 63) - 2048, (1 << 64) - 1024])
+def test_a_description_beyond_the_end_of_the_file(tmp_path: Path, start: int) -> None:
+    data = bytearray(small_e57(5))
+    struct.pack_into("<Q", data, 24, start)
+    path = tmp_path / "beyond.e57"
+    path.write_bytes(resealed(bytes(data)))
+    with pytest.raises(InputError, match="cut off"):
+        open_cloud(path)
+
+
+def test_numbers_that_are_none_say_nothing_on_the_screen(tmp_path: Path) -> None:
+    header = "VERSION 0.7\nFIELDS x y z\nSIZE 4 4 4\nTYPE F F F\nCOUNT 1 1 1\nWIDTH 2\nHEIGHT 1\n"
+    # A signalling NaN, which converting to more digits complains of.
+    body = struct.pack("<I5f", 0x7F800001, 1, 2, 3, 4, 5)
+    path = tmp_path / "nan.pcd"
+    path.write_bytes(f"{header}POINTS 2\nDATA binary\n".encode() + body)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(everything(path).points) == 1

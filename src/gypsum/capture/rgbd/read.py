@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import shutil
 import zipfile
@@ -186,6 +187,12 @@ def _recognised(tree: Tree) -> tuple[Tree, ModuleType] | None:
     return None
 
 
+#: Names that no file system takes, or that are a file's and a folder's, and places before a zip.
+_NO_NAME_OR_PLACE = {
+    errno.EINVAL, errno.ENAMETOOLONG, errno.EILSEQ, errno.ENOTDIR, errno.EISDIR, errno.EEXIST,
+}  # fmt: skip
+
+
 def _unpack(path: Path, folder: Path) -> None:
     """All of a zip's plain files, at most as large as it declares."""
     with OpenZips() as zips:
@@ -208,7 +215,7 @@ def _unpack(path: Path, folder: Path) -> None:
                     f"{entry.filename} in {path} is damaged or locked; make the zip again."
                 ) from error
             except Exception as error:  # zlib and lzma have errors of their own.
-                if isinstance(error, OSError):
+                if isinstance(error, OSError) and error.errno not in _NO_NAME_OR_PLACE:
                     raise
                 raise InputError(f"{entry.filename} in {path} is damaged.") from error
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,6 +73,12 @@ def finite(chunk: Chunk) -> Chunk:
     """The chunk without points that are nowhere: scanners write them where nothing came back."""
     good = np.asarray(np.isfinite(chunk.points).all(axis=1))
     return chunk if good.all() else chunk.select(good)
+
+
+def wide(columns: list[NDArray[Any]]) -> Float64:
+    """Points (N, 3) of columns (N,); what is no number in a damaged file is none here either."""
+    with np.errstate(invalid="ignore"):
+        return np.stack([np.asarray(column, np.float64) for column in columns], axis=1)
 
 
 def color_bytes(columns: list[NDArray[np.generic]], top: float | None = None) -> NDArray[np.uint8]:

@@ -48,6 +48,7 @@ class _Pages:
     def __init__(self, source: Source, file: BinaryIO, size: int) -> None:
         self._source, self._file, self._size = source, file, size
         self._held, self._first = b"", 0
+        self._end = file.seek(0, 2)
 
     @property
     def _room(self) -> int:
@@ -72,6 +73,8 @@ class _Pages:
 
     def _load(self, first: int, last: int) -> None:
         """Pages, and some after them that will soon be wanted."""
+        if first * self._size >= self._end:  # Beyond 64 bits no file can even be asked for.
+            raise self._source.fail("is cut off; copy it again")
         count = max(last - first, (4 << 20) // self._size)
         self._file.seek(first * self._size)
         data = self._file.read(count * self._size)

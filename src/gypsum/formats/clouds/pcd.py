@@ -18,6 +18,7 @@ from gypsum.formats.clouds.cloud_file import (
     Scan,
     color_bytes,
     finite,
+    wide,
 )
 from gypsum.formats.clouds.text import open_text, tables
 from gypsum.formats.limits import MOST_BYTES
@@ -183,7 +184,7 @@ def _compressed(source: Source, header: _Header) -> Iterator[Fields]:
 
 def _chunk(fields: Fields) -> Chunk:
     single = {name: values.reshape(len(values), -1)[:, 0] for name, values in fields.items()}
-    points = np.stack([np.asarray(single[axis], np.float64) for axis in "xyz"], axis=1)
+    points = wide([single[axis] for axis in "xyz"])
     normals = [single[name] for name in ("normal_x", "normal_y", "normal_z") if name in single]
     intensity, classes = single.get("intensity"), single.get("classification", single.get("label"))
     return finite(

@@ -15,6 +15,7 @@ from gypsum.formats.clouds.cloud_file import (
     CloudFile,
     color_bytes,
     finite,
+    wide,
 )
 from gypsum.formats.clouds.text import tables
 from gypsum.formats.ply.read import LONGEST_HEADER, TYPES, parse_header
@@ -80,7 +81,7 @@ def _chunk(columns: Columns) -> Chunk:
     classes = _first(columns, "classification", "scalar_Classification", "class")
     return finite(
         Chunk(
-            np.stack([np.asarray(columns[axis], np.float64) for axis in "xyz"], axis=1),
+            wide([columns[axis] for axis in "xyz"]),
             None if colors is None else color_bytes(colors),
             np.nan_to_num(np.stack(normals, axis=1)).astype("f4") if len(normals) == 3 else None,
             None if intensity is None else intensity.astype(np.float32),
