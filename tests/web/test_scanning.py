@@ -75,6 +75,22 @@ def ball(path: Path, count: int = 4000) -> Path:
     return path
 
 
+def heights(page: Any) -> tuple[float, float]:
+    """Rows of the viewer's picture at which its red and its green are, on average."""
+    picture = Image.open(io.BytesIO(page.locator(".viewer").screenshot())).convert("RGB")
+    pixels = np.asarray(picture, np.int64)
+    red = pixels[..., 0] > pixels[..., 1:].max(axis=2) + 60
+    green = pixels[..., 1] > np.delete(pixels, 1, axis=2).max(axis=2) + 60
+    assert red.mean() > 0.02
+    return float(np.argwhere(red)[:, 0].mean()), float(np.argwhere(green)[:, 0].mean())
+
+
+def extent(model: Any) -> float:
+    """The longest side of a model."""
+    mesh = model.mesh if isinstance(model, TexturedMesh) else model
+    return float(np.ptp(mesh.vertices, axis=0).max())
+
+
 @pytest.mark.slow
 def test_from_signing_up_to_the_download(browser: Any, url: str, tmp_path: Path) -> None:
     ada = Visitor(browser, url, DESK)
@@ -84,12 +100,7 @@ def test_from_signing_up_to_the_download(browser: Any, url: str, tmp_path: Path)
     ada.choose([ball(tmp_path / "ball.ply")])
     ada.start("A ball", formats=["STL"])
     ada.see(PATIENCE)
-    picture = Image.open(io.BytesIO(page.locator(".viewer").screenshot())).convert("RGB")
-    pixels = np.asarray(picture, np.int64)
-    red = pixels[..., 0] > pixels[..., 1:].max(axis=2) + 60
-    green = pixels[..., 1] > np.delete(pixels, 1, axis=2).max(axis=2) + 60
-    assert red.mean() > 0.02
-    assert np.argwhere(red)[:, 0].mean() < np.argwhere(green)[:, 0].mean()
+    assert heights(page)[0] < heights(page)[1]
     model = read_asset(ada.download("GLB", tmp_path))
     assert isinstance(model, Mesh | TexturedMesh)
     assert ada.download("STL", tmp_path).stat().st_size > 1000
@@ -105,7 +116,25 @@ def test_from_signing_up_to_the_download(browser: Any, url: str, tmp_path: Path)
     page.get_by_text("Click the second place").wait_for()
     page.mouse.click(middle[0] + 40, middle[1])
     page.locator(".ruler-label:not([hidden])").wait_for()
-    assert 0.05 < float(page.locator(".ruler-label").inner_text()) < 1.5
+    assert page.locator(".ruler-label").inner_text().endswith("cm")
+    assert 5 < float(page.locator(".ruler-label").inner_text().split()[0]) < 150
+
+    # Up and size: turned upside down, and what was just measured is 12 cm.
+    seen = float(page.locator(".ruler-label").inner_text().split()[0]) / 100
+    page.get_by_role("button", name="Up and size").click()
+    for _ in range(2):
+        page.get_by_role("button", name="Turn forward").click()
+    page.mouse.click(middle[0] - 40, middle[1])
+    page.get_by_text("Click the second place").wait_for()
+    page.mouse.click(middle[0] + 40, middle[1])
+    page.get_by_label("Real length").fill("12")
+    page.get_by_role("button", name="Write the files anew").click()
+    page.get_by_role("progressbar", name="The whole scan").wait_for()
+    ada.see(PATIENCE)
+    assert heights(page)[0] > heights(page)[1]
+    smaller = read_asset(ada.download("GLB", tmp_path))
+    factor = extent(smaller) / extent(model)
+    assert factor == pytest.approx(0.12 / seen, rel=0.1)
 
     # Sharing: others see it by the link, and only then.
     page.get_by_text("Public", exact=True).click()

@@ -3,6 +3,7 @@ import type { JSX } from "preact";
 
 const PATHS = {
   account: "M12 12.5a4 4 0 1 0 0-8 4 4 0 0 0 0 8ZM4.5 20c1-3.5 4-5 7.5-5s6.5 1.5 7.5 5",
+  axes: "M12 13.5V3.5M9.5 6L12 3.5 14.5 6M12 13.5L4 18.5M12 13.5l8 5M3.8 15.5v3h3M20.2 15.5v3h-3",
   arrow: "M5 12h14M13 6l6 6-6 6",
   back: "M19 12H5M11 6l-6 6 6 6",
   bell: "M6 16.5V11a6 6 0 1 1 12 0v5.5l1.5 2h-15zM10 21h4",

@@ -42,5 +42,11 @@ export function moment(time: string): string {
   return `${day(time)}, ${date.toLocaleTimeString("en-GB", minutes)}`;
 }
 
+/** Metres as people say them: `46.3 cm`. */
+export function length(metres: number): string {
+  if (metres < 0.01) return `${(metres * 1000).toPrecision(3)} mm`;
+  return metres < 1 ? `${(metres * 100).toPrecision(3)} cm` : `${Number(metres.toPrecision(4))} m`;
+}
+
 export const count = (number: number, one: string, many = `${one}s`): string =>
   `${number.toLocaleString("en")} ${number === 1 ? one : many}`;

@@ -5,7 +5,7 @@ import { Button } from "../parts/Button.tsx";
 import { Wrong } from "../parts/Notice.tsx";
 import { useAsked, useDoing } from "../state/asking.ts";
 import type { Bounds } from "../viewer/bounds.ts";
-import { toWorld } from "../viewer/bounds.ts";
+import { boxInScan, standingOf } from "../viewer/standing.ts";
 import type { Scan } from "../api/types.ts";
 
 interface Props {
@@ -23,7 +23,7 @@ export function CropApply({ scan, box, changed }: Props): JSX.Element | null {
   const mode = choices.value?.modes.find(({ name }) => name === scan.mode);
   if (!mode?.options.some(({ name }) => name === "box")) return null;
   const run = (): void => void doing.run(async () => {
-    const corners = toWorld(box).map((value) => Number(value.toPrecision(DIGITS))).join(" ");
+    const corners = boxInScan(standingOf(scan), box).map((value) => Number(value.toPrecision(DIGITS))).join(" ");
     changed({ ...scan, ...(await reviseScan(scan, { ...scan.options, box: corners })) });
   });
   return (

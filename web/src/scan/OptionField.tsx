@@ -106,7 +106,7 @@ function Input({ option, value, change, id }: Props & { id: string }): JSX.Eleme
   if (option.type === "integer" || option.type === "number") {
     return <NumberInput option={option} id={id} value={typeof value === "number" ? value : null} change={change} />;
   }
-  const text = Array.isArray(value) ? value.join("\n") : value === null ? "" : String(value);
+  const text = Array.isArray(value) ? value.join(option.type === "list" ? "\n" : " ") : value === null ? "" : String(value);
   if (option.type === "list") {
     return (
       <textarea id={id} rows={2} value={text} aria-describedby={`${id}-help`} placeholder="One a line"

@@ -18,6 +18,7 @@ import { Log } from "./Log.tsx";
 import { Previews } from "./Previews.tsx";
 import { useResults, viewables } from "./results.ts";
 import { Revise } from "./Revise.tsx";
+import { StandApply } from "./StandApply.tsx";
 import { Share } from "./Share.tsx";
 import { ViewerFrame } from "../viewer/ViewerFrame.tsx";
 
@@ -38,7 +39,9 @@ export function ResultPage({ scan, changed }: Props): JSX.Element {
         : shown.length > 0
           ? (
             <ViewerFrame key={scan.revision} name={scan.title} viewables={shown}
-              cropping={(box) => <CropApply scan={scan} box={box} changed={changed} />} />
+              metric={scan.mode === "lidar" || typeof scan.options["scale"] === "number"}
+              cropping={(box) => <CropApply scan={scan} box={box} changed={changed} />}
+              standing={(change) => <StandApply scan={scan} change={change} changed={changed} />} />
           )
           : <Notice title="There is no model to show in the browser">The downloads below have what was made.</Notice>}
       <div class="result-body">

@@ -1,6 +1,6 @@
-/** The distance between two places that are clicked. */
+/** Places on the model that are clicked: two for a distance, three for a plane. */
 import {
-  BufferGeometry, Line, LineBasicMaterial, Mesh, MeshBasicMaterial, type Object3D,
+  BufferGeometry, LineBasicMaterial, LineLoop, Mesh, MeshBasicMaterial, type Object3D,
   type PerspectiveCamera, Raycaster, type Scene, SphereGeometry, Vector2, Vector3,
 } from "three";
 import type { Kind } from "../scan/results.ts";
@@ -12,20 +12,31 @@ const NEAR = 7;
 /** Between splats one sees the far side: what is nearest around a place counts. */
 const AROUND = [[0, 0], [3, 0], [-3, 0], [0, 3], [0, -3]] as const;
 
+/** What is asked for with each click, and when all were made. */
+const HINTS = {
+  2: ["Click two places on the model", "Click the second place", "Click again for another distance"],
+  3: ["Click three places on the ground, far apart", "Click the second place", "Click the third place", "Click again for another ground"],
+} as const;
+
 export class Ruler {
   /** Drawn over everything; transparent, so that splats come before. */
   private readonly ink = { color: 0xd9622b, depthTest: false, transparent: true };
-  private readonly line = new Line(new BufferGeometry(), new LineBasicMaterial(this.ink));
-  private readonly marks = [0, 1].map(() => new Mesh(new SphereGeometry(1, 20, 14), new MeshBasicMaterial(this.ink)));
-  private ends: Vector3[] = [];
+  private readonly line = new LineLoop(new BufferGeometry(), new LineBasicMaterial(this.ink));
+  private readonly marks = [0, 1, 2].map(() => new Mesh(new SphereGeometry(1, 20, 14), new MeshBasicMaterial(this.ink)));
+  private places: Vector3[] = [];
   private object: Object3D | null = null;
   private kind: Kind = "mesh";
   private radius = 1;
   private center = new Vector3();
   private pressed: Vector2 | null = null;
-  private active = false;
+  /** So many clicks; 0: none are looked for. */
+  private wanted: 0 | 2 | 3 = 0;
   /** Told what to do next. */
   hint: (text: string) => void = () => undefined;
+  /** Told of all places, and of none when others are looked for. */
+  picked: (places: readonly Vector3[]) => void = () => undefined;
+  /** What a length is called. */
+  words: (length: number) => string = (length) => length.toPrecision(4);
 
   constructor(
     scene: Scene,
@@ -47,17 +58,15 @@ export class Ruler {
     [this.object, this.kind, this.radius, this.center] = [object, kind, radius, center];
   }
 
-  on(): void {
-    this.active = true;
-    this.ends = [];
-    this.draw();
-    this.hint("Click two places on the model");
+  on(wanted: 2 | 3): void {
+    this.wanted = wanted;
+    this.start();
+    this.hint(HINTS[wanted][0]);
   }
 
   off(): void {
-    this.active = false;
-    this.ends = [];
-    this.draw();
+    this.wanted = 0;
+    this.start();
     this.hint("");
   }
 
@@ -70,13 +79,19 @@ export class Ruler {
   follow(): void {
     this.camera.updateMatrixWorld();
     for (const mark of this.marks) mark.scale.setScalar(this.camera.position.distanceTo(mark.position) * 0.006);
-    const [from, to] = this.ends;
-    if (!from || !to) return;
+    const [from, to] = this.places;
+    if (this.wanted !== 2 || !from || !to) return;
     const middle = from.clone().add(to).multiplyScalar(0.5).project(this.camera);
     const x = (middle.x + 1) / 2 * this.canvas.clientWidth;
     const y = (1 - middle.y) / 2 * this.canvas.clientHeight;
     this.label.style.transform = `translate(${Math.round(x + 12)}px, ${Math.round(y - 30)}px)`;
     this.label.hidden = middle.z > 1;
+  }
+
+  private start(): void {
+    this.places = [];
+    this.picked([]);
+    this.draw();
   }
 
   private readonly press = (event: PointerEvent): void => {
@@ -86,16 +101,18 @@ export class Ruler {
   private readonly release = (event: PointerEvent): void => {
     const still = this.pressed && this.pressed.distanceTo(new Vector2(event.clientX, event.clientY)) < STILL;
     this.pressed = null;
-    if (still && this.active) this.click(event);
+    if (still && this.wanted) this.click(event, this.wanted);
   };
 
-  private click(event: PointerEvent): void {
+  private click(event: PointerEvent, wanted: 2 | 3): void {
     const frame = this.canvas.getBoundingClientRect();
     const place = this.pick(event.clientX - frame.left, event.clientY - frame.top);
     if (!place) return this.hint("There is nothing there; click on the model");
-    this.ends = this.ends.length === 2 ? [place] : [...this.ends, place];
-    this.hint(this.ends.length === 1 ? "Click the second place" : "Click again for another distance");
+    if (this.places.length === wanted) this.start();
+    this.places = [...this.places, place];
+    this.hint(HINTS[wanted][this.places.length] ?? "");
     this.draw();
+    if (this.places.length === wanted) this.picked(this.places);
   }
 
   private pick(x: number, y: number): Vector3 | undefined {
@@ -123,16 +140,17 @@ export class Ruler {
 
   private draw(): void {
     this.marks.forEach((mark, number) => {
-      const end = this.ends[number];
-      mark.visible = end !== undefined;
-      if (end) mark.position.copy(end);
+      const place = this.places[number];
+      mark.visible = place !== undefined;
+      if (place) mark.position.copy(place);
     });
-    const [from, to] = this.ends;
+    const [from, to] = this.places;
     this.line.visible = from !== undefined && to !== undefined;
-    this.label.hidden = !this.line.visible;
+    this.label.hidden = !this.line.visible || this.wanted !== 2;
     if (from && to) {
-      this.line.geometry.setFromPoints([from, to]);
-      this.label.textContent = from.distanceTo(to).toPrecision(4);
+      this.line.geometry.dispose();
+      this.line.geometry = new BufferGeometry().setFromPoints(this.places);
+      this.label.textContent = this.words(from.distanceTo(to));
     }
     // The number is there at once, however long the next frame takes.
     this.follow();

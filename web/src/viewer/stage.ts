@@ -1,7 +1,7 @@
 /** A scene with one model in it, seen by turning around it. Y is up. */
 import {
   AmbientLight, Box3, Box3Helper, Color, DirectionalLight, HemisphereLight,
-  PerspectiveCamera, Scene, Spherical, Vector3, WebGLRenderer,
+  PerspectiveCamera, Quaternion, Scene, Spherical, Vector3, WebGLRenderer,
 } from "three";
 import { OrbitControls } from "three/addons/controls/OrbitControls.js";
 import type { Bounds, Triple } from "./bounds.ts";
@@ -14,6 +14,7 @@ const FIELD_OF_VIEW = 40;
 const FIRST_SIGHT = new Vector3(0.5, 0.36, 0.8).normalize();
 /** Radians of a turn by a key. */
 const TURN = Math.PI / 18;
+const UP = new Vector3(0, 1, 0);
 const ZOOM = 1.15;
 /** Around what is seen at first, for the tools. */
 const ROOM = 1.15;
@@ -28,6 +29,8 @@ export class Stage {
   private readonly frameLines = new Box3Helper(this.frame, new Color(0xd9622b));
   private readonly center = new Vector3();
   private radius = 1;
+  /** How the model is turned against its file. */
+  private readonly turned = new Quaternion();
   private model: Loaded | null = null;
   private look: Look | null = null;
   /** The next frame, when one was asked for: a model at rest costs nothing. */
@@ -62,6 +65,7 @@ export class Stage {
   show(loaded: Loaded): void {
     this.clear();
     this.model = loaded;
+    this.turned.identity();
     loaded.prepare(this.scene, this.renderer, this.redraw);
     this.scene.add(loaded.object);
     this.center.fromArray(loaded.center);
@@ -79,6 +83,39 @@ export class Stage {
   get bounds(): Bounds {
     const box = this.model?.bounds ?? new Box3(new Vector3(-1, -1, -1), new Vector3(1, 1, 1));
     return { low: box.min.toArray() as Triple, high: box.max.toArray() as Triple };
+  }
+
+  /** What of the model's file points up as it is shown now. */
+  get up(): Triple {
+    return UP.clone().applyQuaternion(this.turned.clone().invert()).toArray() as Triple;
+  }
+
+  /** A quarter of a turn, as it is shown. */
+  quarter(axis: "x" | "z"): void {
+    this.turn(new Quaternion().setFromAxisAngle(axis === "x" ? new Vector3(1, 0, 0) : new Vector3(0, 0, 1), Math.PI / 2));
+  }
+
+  /** Make a plane through three places the ground: the model's middle is above it. */
+  lay(a: Vector3, b: Vector3, c: Vector3): void {
+    const normal = b.clone().sub(a).cross(c.clone().sub(a)).normalize();
+    if (normal.dot(this.center.clone().sub(a)) < 0) normal.negate();
+    if (normal.lengthSq() > 0.5) this.turn(new Quaternion().setFromUnitVectors(normal, UP));
+  }
+
+  /** As its file has it. */
+  unturn(): void {
+    this.turn(this.turned.clone().invert());
+  }
+
+  /** Turn the model, as it is shown, about its middle; it stays in the middle of the view. */
+  private turn(turn: Quaternion): void {
+    if (!this.model) return;
+    const { object } = this.model;
+    object.position.sub(this.center).applyQuaternion(turn).add(this.center);
+    object.quaternion.premultiply(turn);
+    object.updateMatrixWorld(true);
+    this.turned.premultiply(turn);
+    this.redraw();
   }
 
   shade(shading: Shading): void {
