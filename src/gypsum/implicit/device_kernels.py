@@ -31,7 +31,6 @@ _GOLDEN = wp.constant(wp.float64(0.6180339887498949))
 _EMPTY = wp.constant(1e-6)
 _SOFT = wp.constant(0.05)
 _NEAR = wp.constant(3.0)
-_FIXED = wp.constant(1e-3)
 
 #: What a pixel shows, and the derivative of its errors by that: red, green, blue, opacity, and
 #: opacity times depth along z.
