@@ -48,6 +48,8 @@ _HEALED = 0.005
 _CONTRADICTIONS = 0.03
 #: The surface may leave the hull by so many of its voxels: outlines are as exact as that.
 _MARGIN = 0.5
+#: How much the outlines weigh in the fit where a plain backdrop tells them.
+_EXACT = 2.0
 #: A surface is doubtful where photos shaped it less than this.
 _DOUBTFUL = 0.25
 #: Photos that agree on a point of which its depth is sure.
@@ -432,6 +434,7 @@ def fit_surface(context: StageContext) -> None:
     from gypsum.formats.ply import read_cloud, write_mesh
     from gypsum.formats.visibility import read_visibility, visibility_path
     from gypsum.implicit import fit
+    from gypsum.implicit.shading import refine_by_shading
     from gypsum.surface.closing import solid
 
     hull = read_hull(context.inputs["hull"] / _HULL)
@@ -448,7 +451,7 @@ def fit_surface(context: StageContext) -> None:
         observations,
         hull.box,
         hull.occupied(_MARGIN * float(hull.voxel.max())),
-        fit_settings(context.settings["quality"]),
+        fit_settings(context.settings["quality"], exact_outlines=_on_backdrop(context)),
         threads=context.threads,
         device=context.settings["fit_device"],
         progress=context.progress,
@@ -456,7 +459,8 @@ def fit_surface(context: StageContext) -> None:
     # Where the surface nearly touches itself, edges of the grid's surface have four faces.
     mesh = solid(field.mesh(threads=context.threads))
     evidence = field.evidence(mesh.vertices)
-    write_mesh(context.folder / "mesh.ply", mesh)
+    shaded = refine_by_shading(mesh, observations, threads=context.threads)
+    write_mesh(context.folder / "mesh.ply", shaded.mesh)
     with atomic_write(context.folder / _EVIDENCE) as file:
         np.save(file, evidence.astype(np.float32))
     low, high = hull.box.bounds
@@ -464,10 +468,27 @@ def fit_surface(context: StageContext) -> None:
     context.facts["faces"] = len(mesh.faces)
     context.facts["doubtful"] = _doubtful_share(mesh, evidence)
     context.facts["measured"] = float(np.mean([_known_share(one) for one in observations]))
+    context.facts["lit"] = {"explained": shaded.explained, "refined": shaded.refined}
 
 
-def fit_settings(quality: str) -> ImplicitSettings:
-    """How finely and how long a surface is fitted at a quality."""
+def _on_backdrop(context: StageContext) -> bool:
+    """Whether a plain backdrop told the outlines: to a fraction of a pixel."""
+    from gypsum.workspace import Workspace
+
+    record = Workspace(context.workspace).last_record("masks")
+    return record is not None and bool(record.facts.get("backdrop"))
+
+
+def fit_settings(quality: str, *, exact_outlines: bool = False) -> ImplicitSettings:
+    """How finely and how long a surface is fitted at a quality, and how closely to its outlines."""
+    from gypsum.implicit import ImplicitSettings
+
+    found = _fineness(quality)
+    weight = _EXACT if exact_outlines else ImplicitSettings().mask_weight
+    return replace(found, mask_weight=weight)
+
+
+def _fineness(quality: str) -> ImplicitSettings:
     from gypsum.implicit import ImplicitSettings, Level
 
     if quality == Quality.DRAFT:
@@ -625,7 +646,7 @@ FEATURELESS_SCAN = Pipeline(
             needs=(*_VIEWS, "fusion", "hull"),
             settings=("field_side", "quality", "fit_device"),
             cost=300,
-            version=2,
+            version=3,
         ),
         _as_in_photos("simplify", ("surface",)),
         replace(
