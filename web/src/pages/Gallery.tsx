@@ -20,7 +20,7 @@ export function Gallery(): JSX.Element {
           <h1>Gallery</h1>
           <p class="lead">Scans that their makers share with everyone, under CC BY 4.0.</p>
         </div>
-        <search><Field label="Search" type="search" value={search} change={setSearch} placeholder="By title" /></search>
+        <search><Field label="Search" type="search" value={search} change={setSearch} placeholder="Search by title" /></search>
       </div>
       {list.problem && <Notice tone="problem" action={again}>{list.problem}</Notice>}
       <ul class="cards">

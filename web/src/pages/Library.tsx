@@ -34,7 +34,7 @@ export function Library(): JSX.Element {
     <main id="main" class="wide">
       <div class="heading">
         <h1>Library</h1>
-        <search><Field label="Search" type="search" value={search} change={setSearch} placeholder="By title" /></search>
+        <search><Field label="Search" type="search" value={search} change={setSearch} placeholder="Search by title" /></search>
       </div>
       {list.problem && <Notice tone="problem">{list.problem}</Notice>}
       <ul class="cards">

@@ -19,6 +19,8 @@ interface Props {
   pick: (picking: Picking) => void;
   /** Between two places that were clicked, in the model's unit. */
   measured: number | null;
+  /** What a length is called. */
+  words: (length: number) => string;
   turn: (axis: "x" | "z") => void;
   /** Told what the length is, over what it measures. */
   scaled: (scale: number) => void;
@@ -28,7 +30,7 @@ interface Props {
 /** In metres. */
 const UNITS = { mm: 0.001, cm: 0.01, m: 1, in: 0.0254, ft: 0.3048 };
 
-export function StandPanel({ picking, pick, measured, turn, scaled, children }: Props): JSX.Element {
+export function StandPanel({ picking, pick, measured, words, turn, scaled, children }: Props): JSX.Element {
   const [known, setKnown] = useState("");
   const [unit, setUnit] = useState<keyof typeof UNITS>("cm");
   const tell = (known: string, unit: keyof typeof UNITS): void => {
@@ -39,18 +41,18 @@ export function StandPanel({ picking, pick, measured, turn, scaled, children }: 
   };
   return (
     <div class="crop stand" role="group" aria-label="Up and size">
-      <h3>Which way is up</h3>
+      <h3>Which way is up?</h3>
       <div class="actions">
         <Button icon="refresh" onClick={() => turn("x")}>Turn forward</Button>
         <Button icon="refresh" onClick={() => turn("z")}>Turn sideways</Button>
         <Button icon="layers" pressed={picking === "ground"} onClick={() => pick(picking === "ground" ? "length" : "ground")}>Click the ground</Button>
       </div>
-      <h3>How large it is</h3>
+      <h3>How large is it?</h3>
       {measured === null
-        ? <p class="help">Click two places on the model whose distance you know.</p>
+        ? <p class="help">Click two places on the model whose distance you know, and say it.</p>
         : (
           <label class="known">
-            <span>What measures {measured.toPrecision(3)} here is really</span>
+            <span>The line is {words(measured)} long. Really it is</span>
             <span class="number-input">
               <input type="text" inputMode="decimal" value={known} aria-label="Real length" onInput={(event) => tell(event.currentTarget.value, unit)} />
               <select aria-label="Unit" value={unit} onChange={(event) => tell(known, event.currentTarget.value as keyof typeof UNITS)}>

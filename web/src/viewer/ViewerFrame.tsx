@@ -35,6 +35,8 @@ function explained(error: unknown): string {
   return text;
 }
 
+const bare = (length: number): string => length.toPrecision(4);
+
 const UNCHANGED: Change = { up: [0, 1, 0], scale: 1 };
 
 const TITLES = { mesh: "Model", splats: "Splats", points: "Points" };
@@ -55,6 +57,7 @@ export function ViewerFrame({ name, viewables, whole = false, cropping, standing
   const [change, setChange] = useState<Change>(UNCHANGED);
   const [hint, setHint] = useState("");
   const [box, setBox] = useState<Bounds | null>(null);
+  const said = metric ? length : bare;
   const viewable = viewables[chosen] ?? viewables[0];
 
   useEffect(() => {
@@ -105,7 +108,7 @@ export function ViewerFrame({ name, viewables, whole = false, cropping, standing
   useEffect(() => stage?.box(box), [stage, box]);
   useEffect(() => {
     if (!stage) return;
-    stage.ruler.words = metric ? length : (value) => value.toPrecision(4);
+    stage.ruler.words = said;
     stage.ruler.picked = (places) => {
       const [a, b, c] = places;
       setMeasured(a && b && !c ? a.distanceTo(b) : null);
@@ -169,7 +172,7 @@ export function ViewerFrame({ name, viewables, whole = false, cropping, standing
       )}
       {box && stage && <CropBox whole={stage.bounds} box={box} change={setBox}>{cropping?.(box)}</CropBox>}
       {tool === "stand" && stage && (
-        <StandPanel key={measured} picking={picking} pick={setPicking} measured={measured}
+        <StandPanel key={measured} picking={picking} pick={setPicking} measured={measured} words={said}
           turn={(axis) => turned(stage, () => stage.quarter(axis))} scaled={(scale) => setChange({ ...change, scale })}>
           {standing?.(change)}
         </StandPanel>
