@@ -105,6 +105,12 @@ class Service:
             found["database"].append(int(pid.read_text().split()[0]))
         return found
 
+    def hurry(self) -> None:
+        """Give scans the priority that this script has, where it was raised: on a busy machine
+        they would get nowhere between two kills."""
+        for process in sandbox.marked(self.folder / "scratch"):
+            sandbox.share_priority(process)
+
     def query(self, text: str, *values: Any) -> list[dict[str, Any]]:
         """Ask the database, which may be away for a moment."""
         until = time.monotonic() + PATIENCE
@@ -198,6 +204,7 @@ class Board:
 
     def look(self, more: bool) -> int:
         """Take what is done, start it again if there is ``more`` to do; how many are at work."""
+        self.service.hurry()
         working = 0
         for row in self.service.query("select id, state, message, revision from scans"):
             scan = row["id"]
@@ -293,7 +300,10 @@ def main() -> None:
             service.start(scan, 0)
         killed: Counter[str] = Counter()
         while killed.total() < asked.kills and time.monotonic() - began < asked.seconds:
-            time.sleep(dice.uniform(*PAUSE))
+            until = time.monotonic() + dice.uniform(*PAUSE)
+            while time.monotonic() < until:
+                service.hurry()
+                time.sleep(0.5)
             kind = kill_one(service, dice)
             if kind is not None:
                 killed[kind] += 1

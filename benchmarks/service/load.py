@@ -226,8 +226,9 @@ def main() -> None:
     parser.add_argument("--megabytes", type=int, default=100)
     parser.add_argument("--scans", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=30.0, help="at least so long")
+    parser.add_argument("--on", type=Path, default=Path("/tmp"), help="where the data is kept")
     options = parser.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="gypsum-load-", dir="/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix="gypsum-load-", dir=options.on))
     try:
         sample = folder / "sample"
         if options.scans:
