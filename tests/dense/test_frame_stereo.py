@@ -1,10 +1,11 @@
-"""What pictures tell beside a depth sensor that sees past a thin bar."""
+"""What pictures tell beside a depth sensor that blurs a thin bar into what is behind it."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -27,7 +28,7 @@ def bar_depth(view: View) -> NDArray[np.float64]:
 
 
 def capture(folder: Path, scale: float = 1.0) -> list[RgbdFrame]:
-    """Pictures of the bar before the plane, and depth maps of the plane alone."""
+    """Pictures of the bar before the plane, and depth maps that blur the two."""
     (folder / "depth").mkdir()
     frames = []
     for view in plane_views(folder):
@@ -35,7 +36,8 @@ def capture(folder: Path, scale: float = 1.0) -> list[RgbdFrame]:
         points = (view.center + rays(view) * depth[..., None]).reshape(-1, 3)
         gray = np.clip(np.rint(texture(points)), 0, 255).astype(np.uint8).reshape(depth.shape)
         Image.fromarray(np.stack([gray] * 3, -1)).save(view.path)
-        small = plane_depth(view.resized(80, 60)) * scale
+        coarse = view.resized(160, 120)
+        small = cv2.blur(np.minimum(bar_depth(coarse), plane_depth(coarse)), (5, 5)) * scale
         path = folder / "depth" / view.name
         Image.fromarray(np.rint(small / 0.0005).astype(np.uint16)).save(path)
         frames.append(
@@ -54,7 +56,7 @@ def view_of(frame: RgbdFrame) -> View:
     return View("", frame.color, frame.width, frame.height, frame.K, frame.R, frame.t)
 
 
-def test_pictures_measure_what_the_sensor_sees_past(tmp_path: Path) -> None:
+def test_pictures_measure_what_the_sensor_blurs(tmp_path: Path) -> None:
     frames = capture(tmp_path)
     made = measure_pictures(frames, frames, tmp_path / "out", side=320, sources=4, threads=2)
     assert [frame.name for frame in made.frames] == [frame.name for frame in frames]
@@ -67,20 +69,21 @@ def test_pictures_measure_what_the_sensor_sees_past(tmp_path: Path) -> None:
     assert (depth[bar] > 0).mean() > 0.5
     off = np.abs(depth - truth)[bar & (depth > 0)]
     assert np.median(off) < 0.005
-    # The plane is what the sensor measured, but for what looks like a part of the bar.
-    assert (depth[~bar] > 0).mean() < 0.05
+    # The plane beside it is the sensor's.
+    assert not depth[:, :90].any()
+    assert not depth[:, 230:].any()
     assert made.share == pytest.approx(
         np.mean([(frame.read_depth() > 0).mean() for frame in made.frames]), abs=1e-6
     )
 
 
-def test_edges_of_the_sensor_are_measured(tmp_path: Path) -> None:
+def test_what_the_sensor_is_not_sure_of_is_measured(tmp_path: Path) -> None:
     frames = capture(tmp_path)
     unsure = tmp_path / "unsure.png"
-    picture = np.full((60, 80), 255, np.uint8)
-    picture[:, 60:] = 0
+    picture = np.full((120, 160), 255, np.uint8)
+    picture[:, 120:] = 0
     Image.fromarray(picture).save(unsure)
-    frames[2] = replace(frames[2], confidence=unsure)
+    frames = [replace(frame, confidence=unsure) for frame in frames]
     made = measure_pictures(frames, frames, tmp_path / "out", side=320, sources=4, threads=2)
     depth = made.frames[2].read_depth()
     truth = plane_depth(view_of(frames[2]))
@@ -92,9 +95,9 @@ def test_edges_of_the_sensor_are_measured(tmp_path: Path) -> None:
 def test_pictures_that_measure_something_else_are_left_out(tmp_path: Path) -> None:
     frames = capture(tmp_path, scale=1.03)
     made = measure_pictures(frames, frames, tmp_path / "out", side=240, sources=4, threads=2)
-    assert not made.frames
-    assert set(made.left_out) == {frame.name for frame in frames}
-    assert made.share == 0
+    # Of the outermost, too little is sure of both to tell.
+    assert {"1", "2", "3"} <= set(made.left_out)
+    assert not {"1", "2", "3"} & {frame.name for frame in made.frames}
 
 
 @pytest.mark.parametrize("some", [False, True])

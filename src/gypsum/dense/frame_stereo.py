@@ -3,8 +3,8 @@
 A phone's depth map blurs whatever is as thin as a few of its pixels into what lies behind it; its
 pictures show the same thing sharply. Once the frames are placed to the millimetre, multi-view
 stereo between pictures measures the arms of a chair that the sensor only guesses. Only depths on
-which other pictures agree are kept, and only where the sensor has edges, is not sure, or sees past
-something: within surfaces it measures better than stereo does.
+which other pictures agree are kept, and only where the sensor has edges or is not sure: within
+surfaces it measures better than stereo does, so nothing is spent on them.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from gypsum.scene.depth import denoised
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
+UInt8 = NDArray[np.uint8]
 
 #: Smaller pictures have nothing for stereo to begin with, pixels along the long side.
 _SMALLEST = 240
@@ -39,7 +40,7 @@ _SAME = 0.05
 #: Pictures and sensor measure the same thing when the median of their ratio is this close to one.
 _OFF = 0.015
 #: Pixels that both know, for a map to be compared with the sensor's.
-_FEWEST = 500
+_FEWEST = 300
 #: The sensor is sure from this confidence on. Jumps of more than this share of the depth are edges,
 #: which blur so many of its pixels around.
 _SURE, _EDGE, _BLURRED = 0.9, 0.04, 4
@@ -76,8 +77,8 @@ def measure_pictures(
     long side of at most ``side``; each picture is compared with up to ``sources`` others.
     """
     pictures = [f for f in pictures if min(side, max(f.width, f.height)) >= _SMALLEST]
-    views = [_view(frame) for frame in pictures]
     scratch = folder / "stereo-passes"
+    views = [_view(frame, scratch / "masks") for frame in pictures]
     neighborhoods = (
         choose_neighbors(_seen_points(frames, pictures), views, sources) if views else []
     )
@@ -95,7 +96,7 @@ def measure_pictures(
         if not _as_sensed(depth, frame):
             left_out.append(frame.name)
             continue
-        depth[~_telling(depth, frame)] = 0
+        depth[_resized(_doubtful(frame, _BLURRED), depth) == 0] = 0
         shares.append(float((depth > 0).mean()))
         path = folder / "depth" / f"{frame.name}.png"
         steps = np.rint(np.where(depth < 65535 * _STEP, depth, 0) / _STEP)
@@ -112,11 +113,20 @@ def measure_pictures(
     return MeasuredPictures(made, float(np.mean(shares)) if shares else 0.0, left_out)
 
 
-def _view(frame: RgbdFrame) -> View:
+def _view(frame: RgbdFrame, masks: Path | None = None) -> View:
+    """The frame's picture; with its mask in a folder ``masks``, of where its depths are wanted."""
     assert frame.color is not None
     assert frame.R is not None
     assert frame.t is not None
-    return View(frame.color.name, frame.color, frame.width, frame.height, frame.K, frame.R, frame.t)
+    mask = None
+    if masks is not None and frame.depth is not None:
+        masks.mkdir(parents=True, exist_ok=True)
+        mask = masks / f"{frame.name}.png"
+        # Wider than wanted: others' depths must be there to agree, and both sensor's and picture's.
+        Image.fromarray(255 * _doubtful(frame, 2 * _BLURRED)).save(mask)
+    return View(
+        frame.color.name, frame.color, frame.width, frame.height, frame.K, frame.R, frame.t, mask
+    )
 
 
 def _seen_points(frames: Sequence[RgbdFrame], pictures: Sequence[RgbdFrame]) -> SparseModel:
@@ -202,7 +212,7 @@ def _as_sensed(depth: Float32, frame: RgbdFrame) -> bool:
     if frame.depth is None:
         return True
     sensed = frame.read_depth()
-    sensed[frame.read_confidence(sensed.shape) < _SURE] = 0
+    sensed[_doubtful(frame, _BLURRED) > 0] = 0
     height, width = sensed.shape
     row = ((np.arange(height) + 0.5) * depth.shape[0] / height).astype(int)
     column = ((np.arange(width) + 0.5) * depth.shape[1] / width).astype(int)
@@ -213,21 +223,20 @@ def _as_sensed(depth: Float32, frame: RgbdFrame) -> bool:
     return abs(float(np.median(measured[both] / sensed[both])) - 1) < _OFF
 
 
-def _telling(depth: Float32, frame: RgbdFrame) -> NDArray[np.bool_]:
-    """(h, w) where a picture's depths tell more than its own depth map."""
+def _doubtful(frame: RgbdFrame, reach: int) -> UInt8:
+    """(h, w) of the depth map, 1 within ``reach`` pixels of edges and where it is not sure."""
     if frame.depth is None:
-        return depth > 0
+        return np.ones((1, 1), np.uint8)
     raw = frame.read_depth()
-    sensed = denoised(raw, _EDGE / 4)
-    kernel = np.ones((3, 3), np.uint8)
     known = raw > 0
-    far, near = cv2.dilate(sensed, kernel), cv2.erode(np.where(known, sensed, np.inf), kernel)
-    mixed = ~known | (frame.read_confidence(raw.shape) < _SURE) | (far - near > _EDGE * sensed)
-    around = np.ones((2 * _BLURRED + 1,) * 2, np.uint8)
-    blurred = cv2.dilate(mixed.astype(np.uint8), around)
+    smooth = denoised(raw, _EDGE / 4)
+    kernel = np.ones((3, 3), np.uint8)
+    far, near = cv2.dilate(smooth, kernel), cv2.erode(np.where(known, smooth, np.inf), kernel)
+    mixed = ~known | (frame.read_confidence(raw.shape) < _SURE) | (far - near > _EDGE * smooth)
+    around = np.ones((2 * reach + 1,) * 2, np.uint8)
+    return np.asarray(cv2.dilate(mixed.astype(np.uint8), around), np.uint8)
+
+
+def _resized(doubtful: UInt8, depth: Float32) -> UInt8:
     size = depth.shape[::-1]
-    blurred, sensed = (
-        cv2.resize(a, size, interpolation=cv2.INTER_NEAREST) for a in (blurred, sensed)
-    )
-    telling: NDArray[np.bool_] = (blurred > 0) | (depth < (1 - _EDGE / 2) * sensed)
-    return (depth > 0) & telling
+    return np.asarray(cv2.resize(doubtful, size, interpolation=cv2.INTER_NEAREST), np.uint8)

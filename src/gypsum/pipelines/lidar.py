@@ -44,7 +44,7 @@ _CLOUD_POINTS, _SPARSE_POINTS = 400_000, 4_000
 _PAINTED_FROM = 120
 #: Pictures that are measured by stereo at most, spread likewise, and their long side, pixels; each
 #: is compared with so many others. Voxels hold no more detail.
-_MEASURED = {"draft": (24, 640), "normal": (40, 640), "high": (120, 960)}
+_MEASURED = {"draft": (24, 640), "normal": (30, 640), "high": (120, 960)}
 _MEASURED_AGAINST = 4
 
 
@@ -389,6 +389,7 @@ LIDAR_SCAN = Pipeline(
             "dense",
             needs=("photos", "cameras"),
             settings=("quality",),
+            version=2,
             cost=50,
         ),
         Stage(
