@@ -151,6 +151,7 @@ class Desk:
     """The records, from this machine."""
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self.settings = settings_for(None, folder)
         self.store = Store.open(self.settings)
 
@@ -195,6 +196,9 @@ class Desk:
         """The scan's row once it is as wanted; tells how long that took."""
         began = time.monotonic()
         while time.monotonic() - began < PATIENCE:
+            # Where this script's priority was raised, the scan's is.
+            for process in sandbox.marked(self.folder.parent):
+                sandbox.share_priority(process)
             (row,) = self.query("select * from scans")
             if wanted(row):
                 print(f"{time.monotonic() - began:6.1f} s until {what}", flush=True)

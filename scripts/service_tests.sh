@@ -31,9 +31,9 @@ if [ "$(id -u)" = 0 ]; then
     chown nobody:nogroup "$folder"
 fi
 cd /tmp
-as_server "$postgres/initdb" -D "$folder/data" -U postgres --auth=trust >/dev/null
+as_server "$postgres/initdb" -D "$folder/data" -U postgres --auth=trust --no-sync >/dev/null
 as_server "$postgres/pg_ctl" -w -D "$folder/data" -l "$folder/log" \
-    -o "-c listen_addresses='' -k $folder" start >/dev/null
+    -o "-c listen_addresses='' -c fsync=off -k $folder" start >/dev/null
 cd - >/dev/null
 
 export GYPSUM_TEST_DATABASE_URL="postgresql://postgres@/postgres?host=$folder"

@@ -48,7 +48,12 @@ def database_server() -> Iterator[str]:
     # A short path, as sockets need, and one that the server's own user can reach.
     with tempfile.TemporaryDirectory(prefix="gypsum-", dir="/tmp") as folder:
         database = EmbeddedDatabase(Path(folder) / "database")
-        yield database.start()
+        url = database.start()
+        with psycopg.connect(url, autocommit=True) as connection:
+            # Its rows need not outlive the machine; waiting for a busy disk takes most of the time.
+            connection.execute("alter system set fsync = off")
+            connection.execute("select pg_reload_conf()")
+        yield url
         database.stop()
 
 

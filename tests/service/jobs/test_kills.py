@@ -56,7 +56,8 @@ def test_a_scan_over_kills_of_all_that_works_on_it(at_desk: AtDesk) -> None:
             # The database loses its connections, as when it starts again: the scan does not mind.
             await desk.execute(
                 "select pg_terminate_backend(pid) from pg_stat_activity "
-                "where datname = current_database() and application_name like 'one%'"
+                "where datname = current_database() and application_name like %s",
+                "one%",
             )
             await until(desk, scan, lambda row: row["stage"] == "simplify")
             one.kill()

@@ -20,12 +20,14 @@ from psycopg.types.json import Jsonb
 from gypsum.service.jobs import forget, log_lines, request_cancel, sandbox
 from gypsum.service.jobs.attempt import users_options
 from gypsum.service.settings import ServiceSettings, as_environment
+from gypsum.service.supervisor import _end_with_parent
 
 AtDesk = Callable[[Callable[[Any], Any]], Any]
 
 #: The quickest scan there is.
 OPTIONS = {"faces": 2000, "texture": "1k", "format": ["glb", "obj"]}
-PATIENCE = 300.0
+#: Seconds for a scan: its processes give way to whatever else a machine does.
+PATIENCE = 600.0
 
 
 def ball() -> bytes:
@@ -45,6 +47,8 @@ def worker(settings: ServiceSettings, name: str) -> Iterator[subprocess.Popen[by
         [sys.executable, "-m", "gypsum", "worker", "--name", name],
         env={**os.environ, **as_environment(settings)},
         start_new_session=True,
+        # A test run that is killed leaves no worker.
+        preexec_fn=_end_with_parent,
     )
     with suppress(OSError):
         # Its scans give way to it and to all else; where all else is a busy machine, that is long.
