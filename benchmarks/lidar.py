@@ -4,9 +4,9 @@
     python benchmarks/lidar.py room
 
 The surface is scored of the given poses, of the refined ones, and of these with the depths that
-pictures add. Beside the fusion stands a reference on the given poses: Open3D's voxel block grid with the same
-voxels and truncation where Open3D can be imported (``--open3d PYTHON`` names an interpreter that
-has it), else nothing.
+pictures add. Beside the fusion of the sensor's depths stands a reference: Open3D's voxel block grid
+with the same voxels and truncation where Open3D can be imported (``--open3d PYTHON`` names an
+interpreter that has it), else nothing.
 """
 
 from __future__ import annotations
