@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import re
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -229,6 +231,33 @@ def test_wrong_passwords_and_the_way_back(browser: Any, ada: Visitor) -> None:
     page.get_by_role("button", name="Sign in").click()
     page.get_by_role("heading", name="Account", exact=True).wait_for()
     guest.context.close()
+
+
+def test_a_second_factor_is_asked_for(browser: Any, url: str) -> None:
+    from gypsum.service.accounts import factors
+
+    ada = Visitor(browser, url, PHONE)
+    ada.sign_up()
+    page = ada.page
+    page.goto("/account")
+    factor = page.locator(".factor")
+    factor.get_by_label("Your password").fill(PASSWORD)
+    factor.get_by_role("button", name="Set up").click()
+    key = base64.b32decode(page.get_by_label("Key for the app").input_value())
+    step = int(time.time()) // factors.SECONDS
+    factor.get_by_label("Code").fill(factors.code_at(key, step))
+    factor.get_by_role("button", name="Turn it on").click()
+    codes = page.get_by_label("Recovery codes").input_value().split()
+    assert len(codes) == 10
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_role("link", name="Sign in").first.click()
+    page.get_by_label("E-mail").fill(ada.email)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_label("Code").fill(codes[0])
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_text("Your scans will be here").wait_for()
+    ada.context.close()
 
 
 def test_keys_are_shown_once(ada: Visitor) -> None:

@@ -115,6 +115,6 @@ class Visitor:
         """Save a model by its format's name."""
         with self.page.expect_download() as saved:
             self.page.locator(".downloads a", has_text=name).first.click()
-        path = folder / saved.value.suggested_filename
+        path = folder / str(saved.value.suggested_filename)
         saved.value.save_as(path)
         return path

@@ -52,6 +52,25 @@ export interface DeleteIn {
   password: string;
 }
 
+/** Password and code, as signatures. */
+export interface FactorDropIn {
+  password: string;
+  code: string;
+}
+
+/** The code that the authenticator shows. */
+export interface FactorIn {
+  code: string;
+}
+
+/** A new authenticator's key, which is shown this once. */
+export interface FactorOut {
+  /** In base 32, to be typed. */
+  key: string;
+  /** What authenticator apps open. */
+  uri: string;
+}
+
 /** What this service does. */
 export interface FeaturesOut {
   sign_up: boolean;
@@ -241,6 +260,11 @@ export interface ProblemDetails {
   errors?: FieldError[] | null;
 }
 
+/** Codes for when the authenticator is lost, each good once. They are shown this once. */
+export interface RecoveryOut {
+  codes: string[];
+}
+
 /** A link's token and the new password. */
 export interface ResetIn {
   token: string;
@@ -353,6 +377,7 @@ export interface SharedOut {
 export interface SignInIn {
   email: string;
   password: string;
+  code?: string | null;
 }
 
 /** A new account. */
@@ -389,6 +414,7 @@ export interface UserOut {
   verified: boolean;
   is_admin: boolean;
   created_at: string;
+  second_factor: boolean;
 }
 
 /** What changes; another address needs the password. */

@@ -24,6 +24,26 @@ class DeleteIn(TypedDict):
     password: str
 
 
+class FactorDropIn(TypedDict):
+    """Password and code, as signatures."""
+
+    password: str
+    code: str
+
+
+class FactorIn(TypedDict):
+    """The code that the authenticator shows."""
+
+    code: str
+
+
+class FactorOut(TypedDict):
+    """A new authenticator's key, which is shown this once."""
+
+    key: str
+    uri: str
+
+
 class FeaturesOut(TypedDict):
     """What this service does."""
 
@@ -203,6 +223,12 @@ class PasswordIn(TypedDict):
     new: str
 
 
+class RecoveryOut(TypedDict):
+    """Codes for when the authenticator is lost, each good once. They are shown this once."""
+
+    codes: list[str]
+
+
 class ResetIn(TypedDict):
     """A link's token and the new password."""
 
@@ -328,6 +354,7 @@ class SignInIn(TypedDict):
 
     email: str
     password: str
+    code: NotRequired[str | None]
 
 
 class SignUpIn(TypedDict):
@@ -362,6 +389,7 @@ class UserOut(TypedDict):
     verified: bool
     is_admin: bool
     created_at: str
+    second_factor: bool
 
 
 class UserPatch(TypedDict):
@@ -433,6 +461,22 @@ class Api:
     def change_password(self, body: PasswordIn) -> None:
         """Change the password. All other browsers are signed out."""
         self.connection.call("POST", "/api/v1/me/password", body=body)
+
+    def begin_second_factor(self, body: DeleteIn) -> FactorOut:
+        """Get a key for an authenticator app (TOTP). Nothing changes until a code confirms it."""
+        answer: FactorOut = self.connection.call("POST", "/api/v1/me/second-factor", body=body)
+        return answer
+
+    def end_second_factor(self, body: FactorDropIn) -> None:
+        """Ask for the password alone from now on."""
+        self.connection.call("DELETE", "/api/v1/me/second-factor", body=body)
+
+    def confirm_second_factor(self, body: FactorIn) -> RecoveryOut:
+        """Ask for codes from now on. All other browsers are signed out."""
+        answer: RecoveryOut = self.connection.call(
+            "POST", "/api/v1/me/second-factor/confirm", body=body
+        )
+        return answer
 
     def list_sessions(self) -> SessionsOut:
         """Where one is signed in."""

@@ -56,6 +56,11 @@ CASES = {
     "PATCH /api/v1/me": Case(Access.SESSION, {"name": "Ada"}),
     "DELETE /api/v1/me": Case(Access.SESSION, {"password": "wrong"}, status=403),
     "POST /api/v1/me/password": Case(Access.SESSION, {"current": "x", "new": "y"}, status=403),
+    "POST /api/v1/me/second-factor": Case(Access.SESSION, {"password": "x"}, status=403),
+    "POST /api/v1/me/second-factor/confirm": Case(Access.SESSION, {"code": "000000"}, status=403),
+    "DELETE /api/v1/me/second-factor": Case(
+        Access.SESSION, {"password": "x", "code": "000000"}, status=403
+    ),
     "GET /api/v1/me/sessions": Case(Access.SESSION),
     "DELETE /api/v1/me/sessions/{session_id}": Case(Access.SESSION, object=True, status=204),
     "GET /api/v1/me/usage": Case(Access.ACCOUNT),

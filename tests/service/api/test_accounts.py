@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import time
 import uuid
 
 import pytest
 from tests.service.conftest import PASSWORD, Client, RunningService, fresh_database, serving
+
+from gypsum.service.accounts import factors
 
 
 def address() -> str:
@@ -302,3 +306,74 @@ class TestLetters:
         body = {"email": ada.email}
         assert service.client().post("/api/v1/password-resets", json=body).status_code == 409
         assert ada.post("/api/v1/me/verify").status_code == 409
+
+
+def shown(key: str, steps: int = 0) -> str:
+    """What an authenticator with this key shows, so many half minutes from now."""
+    step = int(time.time()) // factors.SECONDS + steps
+    return factors.code_at(base64.b32decode(key), step)
+
+
+def test_a_second_factor_from_its_key_to_its_end(service: RunningService) -> None:
+    person = service.person()
+    elsewhere = service.client()
+    signing_in = {"email": person.email, "password": PASSWORD}
+    assert elsewhere.post("/api/v1/session", json=signing_in).status_code == 201
+    begun = "/api/v1/me/second-factor"
+    assert person.post(begun, json={"password": "wrong"}).status_code == 403
+    key = person.post(begun, json={"password": PASSWORD}).json()["key"]
+    # Until a code came, nothing is different.
+    assert person.get("/api/v1/me").json()["second_factor"] is False
+    assert service.client().post("/api/v1/session", json=signing_in).status_code == 201
+    assert person.post(f"{begun}/confirm", json={"code": "000000"}).status_code == 403
+    made = person.post(f"{begun}/confirm", json={"code": shown(key, -1)})
+    assert made.status_code == 200, made.text
+    codes = made.json()["codes"]
+    assert len(set(codes)) == 10
+    assert person.get("/api/v1/me").json()["second_factor"] is True
+    assert elsewhere.get("/api/v1/me").status_code == 401
+    assert person.post(begun, json={"password": PASSWORD}).status_code == 409
+
+    def sign_in(code: str | None = None) -> tuple[int, str]:
+        body = signing_in if code is None else {**signing_in, "code": code}
+        answer = service.client().post("/api/v1/session", json=body)
+        return answer.status_code, answer.json().get("type", "")
+
+    assert sign_in() == (401, "urn:gypsum:code-wanted")
+    # The one that confirmed it is used up.
+    assert sign_in(shown(key, -1)) == (401, "urn:gypsum:wrong-code")
+    code = shown(key)
+    assert sign_in(f"{code[:3]} {code[3:]}")[0] == 201
+    assert sign_in(code) == (401, "urn:gypsum:wrong-code")
+    assert sign_in(codes[0].lower())[0] == 201
+    assert sign_in(codes[0]) == (401, "urn:gypsum:wrong-code")
+    wrong = {"email": person.email, "password": "wrong", "code": codes[1]}
+    assert service.client().post("/api/v1/session", json=wrong).json()["type"].endswith("password")
+
+    ending = {"password": PASSWORD, "code": codes[0]}
+    assert person.request("DELETE", begun, json=ending).status_code == 403
+    ending["code"] = codes[1]
+    assert person.request("DELETE", begun, json=ending).status_code == 204
+    assert sign_in()[0] == 201
+
+
+def test_what_the_database_holds_makes_no_codes(service: RunningService) -> None:
+    person = service.person()
+    key = person.post("/api/v1/me/second-factor", json={"password": PASSWORD}).json()["key"]
+    made = person.post("/api/v1/me/second-factor/confirm", json={"code": shown(key)}).json()
+    rows = service.execute("select factor_seed from users where email = %s", [person.email])
+    assert bytes(rows[0][0]) != base64.b32decode(key)
+    kept = service.execute("select hash from recovery_codes")
+    plain = {code.replace("-", "").encode() for code in made["codes"]}
+    for row in kept:
+        assert bytes(row[0]) not in {hashlib.sha256(code).digest() for code in plain}
+
+
+def test_guessing_codes_ends_soon(service: RunningService) -> None:
+    person = service.person()
+    key = person.post("/api/v1/me/second-factor", json={"password": PASSWORD}).json()["key"]
+    person.post("/api/v1/me/second-factor/confirm", json={"code": shown(key)})
+    body = {"email": person.email, "password": PASSWORD, "code": "000000"}
+    found = [service.client().post("/api/v1/session", json=body).status_code for _ in range(12)]
+    assert found[0] == 401
+    assert found[-1] == 429

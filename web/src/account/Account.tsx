@@ -14,6 +14,7 @@ import { leave, session } from "../state/session.ts";
 import type { User } from "../api/types.ts";
 import { Keys } from "./Keys.tsx";
 import { Password } from "./Password.tsx";
+import { SecondFactor } from "./SecondFactor.tsx";
 import { Sessions } from "./Sessions.tsx";
 import { Webhooks } from "./Webhooks.tsx";
 
@@ -29,6 +30,7 @@ export function Account({ me }: { me: User }): JSX.Element {
       <Wrong error={doing.problem} />
       <Name me={me} />
       <Password />
+      <SecondFactor me={me} />
       <Sessions />
       <Keys />
       <Webhooks />

@@ -1,12 +1,12 @@
 /** The person, their keys and their webhooks. */
-import type { KeyIn, NewKeyOut, NewWebhookOut, WebhookIn } from "../wire.ts";
+import type { FactorOut, KeyIn, NewKeyOut, RecoveryOut, NewWebhookOut, WebhookIn } from "../wire.ts";
 import { get, patch, post, remove } from "./client.ts";
 import type { Key, Listed, Session, Usage, User, Webhook } from "./types.ts";
 
 export const signUp = (email: string, password: string, name: string): Promise<User> =>
   post("/accounts", { email, password, name });
-export const signIn = (email: string, password: string): Promise<User> =>
-  post("/session", { email, password });
+export const signIn = (email: string, password: string, code: string | null): Promise<User> =>
+  post("/session", code === null ? { email, password } : { email, password, code });
 export const signOut = (): Promise<void> => remove("/session");
 
 export const readMe = (): Promise<User> => get("/me");
@@ -14,6 +14,10 @@ export const rename = (name: string): Promise<User> => patch("/me", { name });
 export const deleteMe = (password: string): Promise<void> => remove("/me", { password });
 export const changePassword = (current: string, fresh: string): Promise<void> =>
   post("/me/password", { current, new: fresh });
+export const beginFactor = (password: string): Promise<FactorOut> => post("/me/second-factor", { password });
+export const confirmFactor = (code: string): Promise<RecoveryOut> => post("/me/second-factor/confirm", { code });
+export const endFactor = (password: string, code: string): Promise<void> =>
+  remove("/me/second-factor", { password, code });
 export const readUsage = (): Promise<Usage> => get("/me/usage");
 
 export const sendVerification = (): Promise<void> => post("/me/verify");

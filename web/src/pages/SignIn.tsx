@@ -1,6 +1,6 @@
 /** Signing in, and making an account. */
 import type { JSX } from "preact";
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import * as account from "../api/account.ts";
 import { Failure } from "../api/client.ts";
 import { readChoices } from "../api/scans.ts";
@@ -24,16 +24,21 @@ export function SignIn({ fresh }: { fresh: boolean }): JSX.Element {
   const [name, setName] = useState("");
   const [email, setEmail] = useState("");
   const [password, setPassword] = useState("");
+  /** Null until the server asks for it. */
+  const [code, setCode] = useState<string | null>(null);
   const doing = useDoing();
   const features = useAsked(readChoices, "choices").value?.features;
   const fields = doing.problem instanceof Failure ? doing.problem.fields : {};
-  const inFields = Object.keys(fields).some((field) => ["name", "email", "password"].includes(field));
+  const inFields = Object.keys(fields).some((field) => ["name", "email", "password", "code"].includes(field));
+  useEffect(() => {
+    if ("code" in fields && code === null) setCode("");
+  }, [doing.problem]);
   const submit = (event: Event): void => {
     event.preventDefault();
     void doing.run(async () => {
       const user = fresh
         ? await account.signUp(email, password, name)
-        : await account.signIn(email, password);
+        : await account.signIn(email, password, code?.trim() || null);
       session.set(user);
       go(after(), { replace: true });
     });
@@ -53,6 +58,10 @@ export function SignIn({ fresh }: { fresh: boolean }): JSX.Element {
         <Field label="Password" type="password" value={password} change={setPassword} required
           complete={fresh ? "new-password" : "current-password"} problem={fields["password"]}
           {...(fresh ? { least: SHORTEST_PASSWORD, help: PASSWORD_HELP } : {})} />
+        {code !== null && (
+          <Field label="Code" value={code} change={setCode} required focused complete="one-time-code"
+            help="Of your authenticator app; or a recovery code." problem={fields["code"]} />
+        )}
         <Button kind="main" submit busy={doing.busy}>{fresh ? "Make the account" : "Sign in"}</Button>
       </form>
       <p class="aside">

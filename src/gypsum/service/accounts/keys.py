@@ -51,7 +51,8 @@ async def find(connection: Connection, key: str) -> tuple[UUID, frozenset[Scope]
         """
         select k.id as key_id, k.scopes,
             k.used_at is null or k.used_at < now() - %(every)s as unseen,
-            u.id, u.email, u.name, u.verified, u.is_admin, u.quota_bytes, u.created_at
+            u.id, u.email, u.name, u.verified, u.is_admin, u.quota_bytes, u.created_at,
+            u.factor_since is not null as second_factor
         from api_keys k join users u on u.id = k.user_id
         where k.hash = %(hash)s and k.revoked_at is null and u.deleted_at is null
             and (k.expires_at is null or k.expires_at > now())

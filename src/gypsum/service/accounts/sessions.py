@@ -43,7 +43,8 @@ async def find(connection: Connection, token: str, idle: timedelta) -> Session |
     found = await connection.execute(
         """
         select s.id as session, s.public_id, s.seen_at < now() - %(every)s as unseen,
-            u.id, u.email, u.name, u.verified, u.is_admin, u.quota_bytes, u.created_at
+            u.id, u.email, u.name, u.verified, u.is_admin, u.quota_bytes, u.created_at,
+            u.factor_since is not null as second_factor
         from sessions s join users u on u.id = s.user_id
         where s.id = %(id)s and s.expires_at > now() and s.seen_at > now() - %(idle)s
             and u.deleted_at is null

@@ -32,9 +32,14 @@ class User:
     is_admin: bool
     quota_bytes: int | None
     created_at: datetime
+    second_factor: bool
+    """Whether codes are asked for beside the password."""
 
 
-_COLUMNS = "id, email, name, verified, is_admin, quota_bytes, created_at"
+_COLUMNS = (
+    "id, email, name, verified, is_admin, quota_bytes, created_at, "
+    "factor_since is not null as second_factor"
+)
 
 
 def user_of(row: Row) -> User:

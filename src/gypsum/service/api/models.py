@@ -43,6 +43,7 @@ Email = Annotated[
     AfterValidator(_visible),
 ]
 Password = Annotated[str, StringConstraints(max_length=1000), AfterValidator(storable)]
+Code = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[0-9A-Za-z -]{1,40}$")]
 Token = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,200}$")]
 
 
@@ -68,6 +69,8 @@ class SignInIn(Body):
 
     email: Annotated[str, StringConstraints(max_length=1000), AfterValidator(storable)]
     password: Password
+    code: Code | None = None
+    """Of accounts with a second factor: the authenticator's code, or a recovery code."""
 
 
 class UserOut(BaseModel):
@@ -79,6 +82,8 @@ class UserOut(BaseModel):
     verified: bool
     is_admin: bool
     created_at: datetime
+    second_factor: bool
+    """Whether a code is asked for beside the password."""
 
 
 class UserPatch(Body):
@@ -100,6 +105,32 @@ class PasswordIn(Body):
 
     current: Password
     new: Password
+
+
+class FactorOut(BaseModel):
+    """A new authenticator's key, which is shown this once."""
+
+    key: str = Field(description="In base 32, to be typed.")
+    uri: str = Field(description="What authenticator apps open.")
+
+
+class FactorIn(Body):
+    """The code that the authenticator shows."""
+
+    code: Code
+
+
+class FactorDropIn(Body):
+    """Password and code, as signatures."""
+
+    password: Password
+    code: Code
+
+
+class RecoveryOut(BaseModel):
+    """Codes for when the authenticator is lost, each good once. They are shown this once."""
+
+    codes: list[str]
 
 
 class AddressIn(Body):

@@ -11,13 +11,17 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
 from gypsum.service import jobs, notify
-from gypsum.service.accounts import audit, letters, passwords, rates, sessions, users
+from gypsum.service.accounts import audit, factors, letters, passwords, rates, sessions, users
 from gypsum.service.accounts.rates import Rate
 from gypsum.service.api.access import Holder, Person, Principal, cookie_name, identify
 from gypsum.service.api.models import (
     AddressIn,
     DeleteIn,
+    FactorDropIn,
+    FactorIn,
+    FactorOut,
     PasswordIn,
+    RecoveryOut,
     ResetIn,
     SessionOut,
     SessionsOut,
@@ -67,7 +71,10 @@ async def create_account(
 
 @router.post("/session", status_code=201, responses=documented(401, 413))
 async def sign_in(body: SignInIn, request: Request, response: Response, service: Here) -> UserOut:
-    """Sign in: the answer sets the session's cookie."""
+    """Sign in: the answer sets the session's cookie.
+
+    Accounts with a second factor are answered `code-wanted` until the request has a `code`.
+    """
     address = address_of(request)
     person = f"{body.email.lower()} {address}"
     await _spend(
@@ -86,6 +93,8 @@ async def sign_in(body: SignInIn, request: Request, response: Response, service:
             await audit.note(connection, target, "session.refused", address=address)
         raise Problem(401, "wrong-password", "The e-mail address or the password is wrong.")
     user, stored = found
+    if user.second_factor:
+        await _check_code(service, user, body.code, address)
     renewed = await passwords.hash_password(body.password) if passwords.outdated(stored) else None
     former = await identify(request, service)
     async with service.pool.connection() as connection:
@@ -180,6 +189,53 @@ async def change_password(
         await sessions.end_all(connection, principal.id, but=principal.session)
         await audit.note(connection, principal.id, "password.change", address=address_of(request))
     await _tell(service, principal.user.email, "Your password was changed", _CHANGED)
+
+
+@router.post("/me/second-factor", status_code=201, responses=documented(401, 403, 409, 413))
+async def begin_second_factor(body: DeleteIn, principal: Person, service: Here) -> FactorOut:
+    """Get a key for an authenticator app (TOTP). Nothing changes until a code confirms it."""
+    await _check_password(service, principal, body.password, "password")
+    async with service.pool.connection() as connection:
+        key = await factors.begin(connection, service.key, principal.id)
+    if key is None:
+        raise Problem(409, "state", "There is a second factor already; turn it off first.")
+    return FactorOut(key=factors.shown(key), uri=factors.uri(key, principal.user.email))
+
+
+@router.post("/me/second-factor/confirm", responses=documented(401, 403, 413))
+async def confirm_second_factor(
+    body: FactorIn, principal: Person, request: Request, service: Here
+) -> RecoveryOut:
+    """Ask for codes from now on. All other browsers are signed out."""
+    await _spend(service, (rates.PASSWORD_PERSON, str(principal.id)))
+    async with service.pool.connection() as connection:
+        codes = await factors.confirm(connection, service.key, principal.id, body.code)
+        if codes is None:
+            raise _wrong_code(403)
+        await sessions.end_all(connection, principal.id, but=principal.session)
+        await audit.note(connection, principal.id, "factor.create", address=address_of(request))
+    await _tell(service, principal.user.email, "A second factor", _FACTOR_ON)
+    return RecoveryOut(codes=codes)
+
+
+@router.delete(
+    "/me/second-factor",
+    status_code=204,
+    response_class=Response,
+    responses=documented(401, 403, 413),
+)
+async def end_second_factor(
+    body: FactorDropIn, principal: Person, request: Request, service: Here
+) -> None:
+    """Ask for the password alone from now on."""
+    await _check_password(service, principal, body.password, "password")
+    await _spend(service, (rates.PASSWORD_PERSON, f"code {principal.id}"))
+    async with service.pool.connection() as connection:
+        if not await factors.spend(connection, service.key, principal.id, body.code):
+            raise _wrong_code(403)
+        await factors.drop(connection, principal.id)
+        await audit.note(connection, principal.id, "factor.delete", address=address_of(request))
+    await _tell(service, principal.user.email, "No second factor any more", _FACTOR_OFF)
 
 
 @router.get("/me/sessions", responses=documented(401, 403))
@@ -312,6 +368,14 @@ async def confirm_reset(body: ResetIn, request: Request, service: Here) -> None:
         await audit.note(connection, user, "password.reset", address=address_of(request))
 
 
+_FACTOR_ON = (
+    "From now on your account asks for a code of your authenticator beside the password.\n\n"
+    "If it was not you, choose a new password and ask whoever runs the service for help.\n"
+)
+_FACTOR_OFF = (
+    "Your account asks for no code of an authenticator any more.\n\n"
+    "If it was not you, choose a new password at once and turn the second factor on again.\n"
+)
 _CHANGED = (
     "The password of your account was changed, and all other browsers were signed out.\n\n"
     "If it was not you, ask for a new password at once, on the page where one signs in.\n"
@@ -344,6 +408,23 @@ async def _check_password(
         raise Problem(403, "wrong-password", text, errors=[(field, text)])
     async with service.pool.connection() as connection:
         await rates.forgive(connection, rates.PASSWORD_PERSON, str(principal.id))
+
+
+async def _check_code(service: Service, user: users.User, code: str | None, address: str) -> None:
+    """Of an account with a second factor, after the password. Raises Problem 401."""
+    if code is None:
+        text = "Enter the code that your authenticator app shows, or a recovery code."
+        raise Problem(401, "code-wanted", text, errors=[("code", text)])
+    async with service.pool.connection() as connection:
+        if await factors.spend(connection, service.key, user.id, code):
+            return
+        await audit.note(connection, user.id, "session.refused", address=address)
+    raise _wrong_code(401)
+
+
+def _wrong_code(status: int) -> Problem:
+    text = "The code is wrong, or it was used already; wait for the next one."
+    return Problem(status, "wrong-code", text, errors=[("code", text)])
 
 
 async def _check_open(connection: Connection, service: Service) -> None:
