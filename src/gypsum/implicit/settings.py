@@ -27,8 +27,7 @@ class ImplicitSettings:
     resolution: int = 192
     """Voxels along the box's longest side at the end."""
     levels: tuple[Level, ...] = (
-        Level(0.25, 0.25, 120, 12_000, rate=0.12),
-        Level(0.5, 0.5, 120, 30_000),
+        Level(0.5, 0.5, 160, 25_000, rate=0.12),
         Level(1.0, 1.0, 150, 60_000),
     )
     seed: int = 0

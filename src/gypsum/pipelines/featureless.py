@@ -59,6 +59,8 @@ _CARRYING, _CARRIED = 400, 0.8
 #: With a smaller share of the photos placed by their detail, the object's outlines are tried; they
 #: have to fit by this share of the long side.
 _PLACED, _FITTING = 0.6, 0.004
+#: So have markers, by this share.
+_ON_MARKERS = 0.0015
 #: The object's mask is this much wider where features are left out, share of the long side.
 _WIDER = 0.008
 
@@ -306,6 +308,8 @@ def _ground(views: Sequence[View], context: StageContext) -> Float64 | None:
 
     if _carried_by(context) == "outlines":  # Which tell of nothing but the object.
         return None
+    if _carried_by(context) == "markers":  # They lie on it.
+        return np.array([0.0, 0.0, 1.0, 0.0])
     return find_ground(views, SparseModel.read(context.inputs["undistort"] / "sparse").points)
 
 
@@ -317,6 +321,7 @@ _NOTES = {
     "it.",
     "everything": "The cameras rest on all that the photos show, the object's own detail too: "
     "what is around it has little.",
+    "markers": "The cameras rest on the markers that lie beside the object.",
     "outlines": "The cameras rest on the object's outlines: it turned on one axis before a still "
     "camera. How far apart they are is as exact as the outlines are.",
 }
@@ -365,9 +370,11 @@ def find_cameras(context: StageContext) -> None:
         failed = error
     given = known is not None and known.has_poses
     placed = 0 if found is None else len(found.model.photos)
-    turned = None if given or placed >= _PLACED * len(capture.photos) else _turned(context, capture)
-    if turned is not None:
-        model, facts, carried = *turned, "outlines"
+    otherwise = None
+    if not given and placed < _PLACED * len(capture.photos):
+        otherwise = _on_markers(context, capture) or _turned(context, capture)
+    if otherwise is not None:
+        model, facts, carried = otherwise
     elif found is not None:
         model, facts, carried = found.model, found.facts, "given" if given else _where(context)
         for name, reason in facts["unregistered"].items():
@@ -383,7 +390,36 @@ def find_cameras(context: StageContext) -> None:
     context.facts.update(facts)
 
 
-def _turned(context: StageContext, capture: Capture) -> tuple[SparseModel, dict[str, Any]] | None:
+def _on_markers(
+    context: StageContext, capture: Capture
+) -> tuple[SparseModel, dict[str, Any], str] | None:
+    """Cameras by markers that lie flat; None where most photos don't show enough of them."""
+    from gypsum.cameras.features import read_gray
+    from gypsum.cameras.flat_markers import model_of, solve_flat_markers
+    from gypsum.cameras.markers import detect
+
+    context.progress(0.95, "looking for markers")
+    seen, sizes = [], set()
+    for photo in capture.photos:
+        gray = read_gray(context.inputs["photos"] / "photos" / photo.name)
+        seen.append({name: corners for name, corners, _ in detect(gray)})
+        sizes.add(gray.shape)
+    if len(sizes) > 1:
+        return None
+    height, width = sizes.pop()
+    found = solve_flat_markers(seen, width, height)
+    if found is None or found.error_px > _ON_MARKERS * max(width, height):
+        return None
+    if len(found.photos) < _PLACED * len(capture.photos):
+        return None
+    model = model_of(found, seen, [photo.name for photo in capture.photos], width, height)
+    facts = _facts_of(model, capture, found.error_px)
+    return model, {**facts, "up": "markers", "up_note": "up is where markers look"}, "markers"
+
+
+def _turned(
+    context: StageContext, capture: Capture
+) -> tuple[SparseModel, dict[str, Any], str] | None:
     """Cameras by the object's outlines, as on a turntable; None where these fit no such motion."""
     from gypsum.cameras.circular import model_of, solve_circular
 
@@ -401,20 +437,29 @@ def _turned(context: StageContext, capture: Capture) -> tuple[SparseModel, dict[
         return None
     model = model_of(motion, [photo.name for photo in capture.photos], width, height)
     turn = np.degrees(np.diff(motion.angles))
-    return model, {
+    facts = _facts_of(model, capture, motion.error_px)
+    note = (
+        f"up is the axis on which the object turned, by {np.median(turn):.1f}° from photo to photo"
+    )
+    return model, {**facts, "up": "axis", "up_note": note}, "outlines"
+
+
+def _facts_of(model: SparseModel, capture: Capture, error_px: float) -> dict[str, Any]:
+    """What there is to say of cameras without features."""
+    observations = sum(len(photo.xy) for photo in model.photos.values())
+    placed = {photo.name for photo in model.photos.values()}
+    missing = [photo.name for photo in capture.photos if photo.name not in placed]
+    return {
         "registered": len(model.photos),
         "given": len(capture.photos),
         "points": len(model.points),
-        "observations": 2 * len(model.points),
-        "mean_track_length": 2.0,
-        "reprojection_error_px": round(motion.error_px, 3),
+        "observations": observations,
+        "mean_track_length": observations / max(1, len(model.points)),
+        "reprojection_error_px": round(error_px, 3),
         "groups": [],
         "matches": {},
         "focal_lengths": {},
-        "unregistered": {},
-        "up": "axis",
-        "up_note": f"up is the axis on which the object turned, by {np.median(turn):.1f}° from "
-        "photo to photo",
+        "unregistered": dict.fromkeys(missing, "shows too few of the markers"),
         "metric": False,
         "scale": "cameras",
         "scale_note": "the size is unknown; the cameras' spread is 1",
@@ -646,7 +691,7 @@ FEATURELESS_SCAN = Pipeline(
             needs=(*_VIEWS, "fusion", "hull"),
             settings=("field_side", "quality", "fit_device"),
             cost=300,
-            version=3,
+            version=4,
         ),
         _as_in_photos("simplify", ("surface",)),
         replace(
