@@ -116,7 +116,7 @@ def photographed(R: Float64, t: Float64) -> NDArray[np.uint8]:
         drawn = cv2.warpPerspective(sheet, turn, size, flags=cv2.INTER_AREA)
         there = cv2.warpPerspective(np.ones_like(sheet), turn, size, flags=cv2.INTER_NEAREST) > 0
         picture = np.where(there, drawn, picture)
-    return cv2.GaussianBlur(picture, (3, 3), 0)
+    return np.asarray(cv2.GaussianBlur(picture, (3, 3), 0), np.uint8)
 
 
 def test_photos_of_printed_markers_on_a_plain_table_are_placed() -> None:

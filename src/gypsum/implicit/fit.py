@@ -1,7 +1,7 @@
 """A field of signed distances fitted to photos by differentiable volume rendering.
 
 Rays of the photos' pixels are rendered through the field as in NeuS (Wang et al., NeurIPS 2021);
-distances and colours at the nodes follow the derivative of the errors. Three levels from coarse to
+distances and colours at the nodes follow the derivative of the errors. Levels go from coarse to
 fine; in each the density sharpens. Distances keep a slope of one (eikonal term) and little
 curvature; their derivative is diffused before each step, so that neighbours move together (a
 Sobolev gradient, as in Nicolet et al., SIGGRAPH Asia 2021), and Adam is bounded from below by the
