@@ -16,6 +16,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+#: Seconds for what takes one or two where nothing else runs.
+PATIENCE = 240
+
 
 def answers(port: int, seconds: float) -> bool:
     """Whether the service answers within a while."""
@@ -55,18 +58,18 @@ def test_what_dies_comes_back_and_the_end_is_the_end(folder: Path, port: int) ->
     with (folder / "log").open("wb") as log:
         served = subprocess.Popen(command(folder, port), stdout=subprocess.PIPE, stderr=log)
     try:
-        assert answers(port, 120), (folder / "log").read_text()
+        assert answers(port, PATIENCE), (folder / "log").read_text()
         parent = psutil.Process(served.pid)
         children = {" ".join(child.cmdline()): child.pid for child in parent.children()}
         api = next(pid for words, pid in children.items() if "gypsum.service.api" in words)
         os.kill(api, signal.SIGKILL)
-        assert answers(port, 60)
+        assert answers(port, PATIENCE)
         family = [parent, *parent.children(recursive=True)]
         served.send_signal(signal.SIGINT)
-        assert served.wait(40) == 0
+        assert served.wait(PATIENCE) == 0
         assert served.stdout is not None
         assert f"http://localhost:{port}".encode() in served.stdout.read()
-        gone, alive = psutil.wait_procs(family, timeout=10)
+        gone, alive = psutil.wait_procs(family, timeout=PATIENCE)
         assert not alive, (gone, alive)
         assert not (folder / "data" / "database" / "postmaster.pid").exists()
     finally:
@@ -82,7 +85,7 @@ def test_a_port_in_use_is_told_at_once(folder: Path) -> None:
         taken.listen()
         port = taken.getsockname()[1]
         ended = subprocess.run(
-            command(folder, port), capture_output=True, text=True, timeout=60, check=False
+            command(folder, port), capture_output=True, text=True, timeout=PATIENCE, check=False
         )
     assert ended.returncode == 2
     assert f"Port {port}" in ended.stderr
@@ -93,7 +96,7 @@ def test_a_port_in_use_is_told_at_once(folder: Path) -> None:
 def test_a_setting_that_can_not_be(folder: Path) -> None:
     ended = subprocess.run(
         [*command(folder, 8000), "--storage-url", "ftp://x"],
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=PATIENCE, check=False,
     )  # fmt: skip
     assert ended.returncode == 2
     assert "storage_url" in ended.stderr

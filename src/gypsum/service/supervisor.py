@@ -28,8 +28,8 @@ _TICK = 0.3
 _PATIENCE = 12.0
 #: Seconds before a process that died starts again: more each time, until it has lived for a while.
 _PAUSE, _PAUSE_MOST, _LIVED = 0.5, 30.0, 60.0
-#: Seconds in which the first answer is expected.
-_START = 60.0
+#: Seconds in which the first answer is expected, on a machine that does much else.
+_START = 180.0
 _PR_SET_PDEATHSIG = 1
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +18,7 @@ from psycopg.conninfo import make_conninfo
 from tests.service.conftest import fresh_database
 
 from gypsum.errors import InputError
-from gypsum.service.database import EmbeddedDatabase, migrate, open_pool
+from gypsum.service.database import EmbeddedDatabase, embedded, migrate, open_pool
 
 
 def test_migrations_run_once(database_server: str) -> None:
@@ -70,6 +71,30 @@ def ended(database: EmbeddedDatabase) -> bool:
     while database.running() and time.monotonic() < deadline:
         time.sleep(0.05)
     return not database.running()
+
+
+class Starting:
+    """A server whose attempts to start end as told."""
+
+    def __init__(self, *ends: Exception | None) -> None:
+        self.ends = list(ends)
+
+    def ensure_postgres_running(self) -> None:
+        end = self.ends.pop(0)
+        if end is not None:
+            raise end
+
+
+def test_a_server_that_is_slow_to_start_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedded, "_PAUSE", 0.0)
+    # The library gives up after ten seconds, then finds it running and not ready.
+    slow = Starting(subprocess.TimeoutExpired("pg_ctl", 10), *[AssertionError()] * 5, None)
+    embedded._run(slow)  # type: ignore[arg-type]
+    assert slow.ends == []
+    wrong = Starting(*[subprocess.CalledProcessError(1, "pg_ctl")] * 5)
+    with pytest.raises(subprocess.CalledProcessError):
+        embedded._run(wrong)  # type: ignore[arg-type]
+    assert len(wrong.ends) == 2
 
 
 @pytest.mark.slow

