@@ -24,6 +24,7 @@ interface Props {
 
 export function Watch({ scan, changed }: Props): JSX.Element {
   const progress = useProgress(scan, changed);
+  const working = progress.stages.find(({ state }) => state === "working")?.label;
   if (scan.state === "failed" || scan.state === "cancelled") return <Ended scan={scan} changed={changed} />;
   return (
     <main id="main" class="flow">
@@ -35,7 +36,7 @@ export function Watch({ scan, changed }: Props): JSX.Element {
       <section class="panel working" aria-label="Progress">
         <div class="percent" aria-hidden="true">{Math.floor(scan.progress * 100)}<small>%</small></div>
         <div>
-          <p class="doing" role="status">{scan.state === "queued" ? "Waiting its turn" : (scan.doing ?? scan.stage ?? "Beginning")}</p>
+          <p class="doing" role="status">{scan.state === "queued" ? "Waiting its turn" : (scan.doing || working || "Beginning")}</p>
           <p class="left">{left(scan)}<Elapsed scan={scan} /></p>
         </div>
         <Bar done={scan.progress} label="The whole scan" />
