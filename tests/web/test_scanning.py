@@ -309,6 +309,35 @@ def test_the_keyboard_reaches_everything(ada: Visitor) -> None:
     page.get_by_role("heading", name=re.compile("^What would")).wait_for()
 
 
+@pytest.mark.parametrize("path", ["/new", "/gallery", "/account"])
+def test_what_has_the_focus_can_be_seen(path: str, ada: Visitor) -> None:
+    page = ada.page
+    page.goto(path)
+    page.locator("main h1").wait_for()
+    page.wait_for_timeout(500)
+    seen: list[str] = []
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        name, outlined = page.evaluate(_FOCUS)
+        if name in seen[:1]:
+            break
+        seen.append(name)
+        assert outlined, name
+    assert len(seen) > 5
+
+
+#: What has the focus, and whether an outline shows it: its own, or that of what stands for it.
+_FOCUS = """() => {
+    const at = document.activeElement;
+    const shown = [at, at.nextElementSibling, at.closest("label")].filter(Boolean);
+    const outlined = shown.some((one) => {
+        const style = getComputedStyle(one);
+        return style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2;
+    });
+    if (at === document.body) return ["body", true];
+    return [at.outerHTML.slice(0, 120), outlined];
+}"""
+
 #: Texts whose contrast with what lies behind them is below WCAG's 4.5 to 1.
 _WEAK = """() => {
     const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
