@@ -17,7 +17,7 @@ const TURN = Math.PI / 18;
 const UP = new Vector3(0, 1, 0);
 const ZOOM = 1.15;
 /** Around what is seen at first, for the tools. */
-const ROOM = 1.15;
+const ROOM = 1.3;
 
 export class Stage {
   private readonly renderer: WebGLRenderer;
@@ -130,13 +130,25 @@ export class Stage {
   }
 
   fit(): void {
-    const wide = Math.min(1, this.camera.aspect);
-    const away = this.radius / Math.sin((FIELD_OF_VIEW / 2) * Math.PI / 180) / wide * ROOM;
-    this.camera.position.copy(this.center).addScaledVector(FIRST_SIGHT, away);
+    this.camera.position.copy(this.center).addScaledVector(FIRST_SIGHT, this.away());
     this.controls.target.copy(this.center);
     this.camera.updateProjectionMatrix();
     this.controls.update();
     this.redraw();
+  }
+
+  /** From where, along the first sight, all corners of the model's box are in the picture. */
+  private away(): number {
+    const right = new Vector3().crossVectors(UP, FIRST_SIGHT).normalize();
+    const above = new Vector3().crossVectors(FIRST_SIGHT, right);
+    const slope = Math.tan((FIELD_OF_VIEW / 2) * Math.PI / 180) / ROOM;
+    const { low, high } = this.bounds;
+    return Math.max(...[0, 1, 2, 3, 4, 5, 6, 7].map((number) => {
+      const [x, y, z] = [0, 1, 2].map((axis) => ((number >> axis) & 1 ? high : low)[axis] ?? 0) as Triple;
+      const corner = new Vector3(x, y, z).sub(this.center);
+      const spread = Math.max(Math.abs(corner.dot(right)) / this.camera.aspect, Math.abs(corner.dot(above)));
+      return corner.dot(FIRST_SIGHT) + spread / slope;
+    }));
   }
 
   /** By the keyboard; whether the key means anything. */
