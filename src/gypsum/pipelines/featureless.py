@@ -29,6 +29,7 @@ from gypsum.scene import Box, Capture, Mesh, PointCloud, SparseModel, View
 from gypsum.workspace import Pipeline, Stage, StageContext
 
 if TYPE_CHECKING:
+    from gypsum.cameras import EstimatedCameras, KnownCameras
     from gypsum.implicit import Hull, ImplicitSettings, Observation
 
 Float32 = NDArray[np.float32]
@@ -349,45 +350,91 @@ def _carried_by(context: StageContext) -> str:
 
 def find_cameras(context: StageContext) -> None:
     """Where each photo was taken: told by what has detail, or else by the object's outlines."""
-    from gypsum.cameras import estimate_cameras
     from gypsum.pipelines.photo import _known_cameras
 
-    photos, known = context.inputs["photos"], _known_cameras(context)
-    capture = Capture.read(photos)
-    found, failed = None, None
-    try:
-        found = estimate_cameras(
-            capture,
-            photos / "photos",
-            context.inputs["matches"],
-            context.folder / "mapping",
-            known=known,
-            lengths=known_lengths(context.settings),
-            threads=context.threads,
-            progress=context.progress,
-        )
-    except ReconstructionError as error:
-        failed = error
+    known = _known_cameras(context)
+    capture = Capture.read(context.inputs["photos"])
     given = known is not None and known.has_poses
-    placed = 0 if found is None else len(found.model.photos)
+    where = _where(context)
+    found = _by_detail(context, capture, known, context.inputs["matches"], "mapping")
+    if where == "around" and not given and _placed(found) < len(capture.photos):
+        # The table may look alike on all sides, or be too small: the object's own detail tells.
+        more = _by_all_detail(context, capture, known)
+        if _placed(more) > _placed(found):
+            found, where = more, "everywhere"
     otherwise = None
-    if not given and placed < _PLACED * len(capture.photos):
+    if not given and _placed(found) < _PLACED * len(capture.photos):
         otherwise = _on_markers(context, capture) or _turned(context, capture)
     if otherwise is not None:
         model, facts, carried = otherwise
-    elif found is not None:
-        model, facts, carried = found.model, found.facts, "given" if given else _where(context)
+    elif isinstance(found, ReconstructionError):
+        raise found
+    else:
+        model, facts, carried = found.model, found.facts, "given" if given else where
         for name, reason in facts["unregistered"].items():
             context.warn(f"{name} was left out: it {reason}.")
         for sentence in found.warnings:
             context.warn(sentence)
-    else:
-        assert failed is not None
-        raise failed
     model.write(context.folder / "sparse")
     with atomic_write(context.folder / _CARRIED_BY) as file:
         file.write(json.dumps(carried).encode())
     context.facts.update(facts)
+
+
+def _by_detail(
+    context: StageContext,
+    capture: Capture,
+    known: KnownCameras | None,
+    matches: Path,
+    name: str,
+    first: float = 0.0,
+) -> EstimatedCameras | ReconstructionError:
+    """Cameras by matches, worked out in the stage's folder ``name``; or why there are none."""
+    from gypsum.cameras import estimate_cameras
+
+    try:
+        return estimate_cameras(
+            capture,
+            context.inputs["photos"] / "photos",
+            matches,
+            context.folder / name,
+            known=known,
+            lengths=known_lengths(context.settings),
+            threads=context.threads,
+            progress=lambda done, doing="": context.progress(first + (1 - first) * done, doing),
+        )
+    except ReconstructionError as error:
+        return error
+
+
+def _by_all_detail(
+    context: StageContext, capture: Capture, known: KnownCameras | None
+) -> EstimatedCameras | ReconstructionError:
+    """The same by what all of each photo shows, the object too."""
+    from gypsum.cameras import detect_features, match_features
+
+    features, matches = context.folder / "everywhere", context.folder / "matches"
+    detect_features(
+        capture,
+        context.inputs["photos"] / "photos",
+        features,
+        long_side=context.settings["feature_side"],
+        threads=context.threads,
+        progress=lambda done, doing="": context.progress(0.3 + 0.3 * done, doing),
+    )
+    match_features(
+        capture,
+        features,
+        matches,
+        known=known,
+        threads=context.threads,
+        progress=lambda done, doing="": context.progress(0.6 + 0.2 * done, doing),
+    )
+    return _by_detail(context, capture, known, matches, "mapping-everywhere", 0.8)
+
+
+def _placed(found: EstimatedCameras | ReconstructionError) -> int:
+    return 0 if isinstance(found, ReconstructionError) else len(found.model.photos)
 
 
 def _on_markers(
@@ -649,9 +696,11 @@ def _begun() -> tuple[Stage, ...]:
     """Them, with this mode's own way to find features and cameras."""
     stages = []
     for stage in _SHARED:
-        needs = (*stage.needs, "masks") if stage.name == "cameras" else stage.needs
-        own = _OWN.get(stage.name, stage.function)
-        stages.append(replace(stage, function=own, needs=needs))
+        own = replace(stage, function=_OWN.get(stage.name, stage.function))
+        if stage.name == "cameras":
+            needs, settings = (*stage.needs, "masks"), (*stage.settings, "feature_side")
+            own = replace(own, needs=needs, settings=settings, version=stage.version + 1)
+        stages.append(own)
     return tuple(stages)
 
 
