@@ -22,7 +22,7 @@ _PATIENCE = 10.0
 _LOOK, _SMOOTH = 0.01, 0.5
 #: Seconds of lateness that are nobody's trouble; how many times the rest an upload waits, and the
 #: longest wait between two of its megabytes.
-_LATE, _WAIT, _WAIT_MOST = 0.003, 100.0, 2.0
+_LATE, _WAIT, _WAIT_MOST = 0.002, 400.0, 4.0
 #: Bytes of disk that stay free.
 SPARE = 1 << 30
 _DAY = 86_400.0
