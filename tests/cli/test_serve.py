@@ -67,8 +67,6 @@ def test_what_dies_comes_back_and_the_end_is_the_end(folder: Path, port: int) ->
         family = [parent, *parent.children(recursive=True)]
         served.send_signal(signal.SIGINT)
         assert served.wait(PATIENCE) == 0
-        assert served.stdout is not None
-        assert f"http://localhost:{port}".encode() in served.stdout.read()
         gone, alive = psutil.wait_procs(family, timeout=PATIENCE)
         assert not alive, (gone, alive)
         assert not (folder / "data" / "database" / "postmaster.pid").exists()
