@@ -209,19 +209,25 @@ _MASKED = {"auto": "auto", "off": ""}
 BOX_WORDS = ("auto", "off")
 
 
+def _numbers(value: object) -> tuple[float, ...]:
+    """Numbers, or text of them; none where one of them isn't finite, or no number at all."""
+    parts = re.findall(r"[^\s,;()\[\]]+", value) if isinstance(value, str) else value
+    try:
+        numbers = tuple(float(part) for part in parts)  # type: ignore[attr-defined]
+    except (TypeError, ValueError):
+        return ()
+    return numbers if all(math.isfinite(number) for number in numbers) else ()
+
+
 def _box(value: object) -> object:
     """``auto``, ``off``, or the six coordinates of two corners as numbers or text."""
     if value in BOX_WORDS:
         return value
-    parts = re.findall(r"[^\s,;()\[\]]+", value) if isinstance(value, str) else value
-    if isinstance(parts, list | tuple) and len(parts) == 2 and isinstance(parts[0], list | tuple):
-        parts = [*parts[0], *parts[1]]
-    try:
-        numbers = tuple(float(part) for part in parts)  # type: ignore[attr-defined]
-    except (TypeError, ValueError):
-        numbers = ()
+    if isinstance(value, list | tuple) and len(value) == 2 and isinstance(value[0], list | tuple):
+        value = [*value[0], *value[1]]
+    numbers = _numbers(value)
     sides = [abs(a - b) for a, b in zip(numbers[:3], numbers[3:], strict=False)]
-    if len(numbers) != 6 or not all(math.isfinite(n) for n in numbers) or min(sides) == 0:
+    if len(numbers) != 6 or min(sides) == 0:
         raise ValueError("auto, off, or two opposite corners as six numbers: X Y Z X Y Z")
     return numbers
 
@@ -230,11 +236,7 @@ def _up(value: object) -> object:
     """``auto``, or a direction as three numbers or text, of length one."""
     if value == "auto":
         return value
-    parts = re.findall(r"[^\s,;()\[\]]+", value) if isinstance(value, str) else value
-    try:
-        numbers = tuple(float(part) for part in parts)  # type: ignore[attr-defined]
-    except (TypeError, ValueError):
-        numbers = ()
+    numbers = _numbers(value)
     length = math.hypot(*numbers)
     if len(numbers) != 3 or not math.isfinite(length) or length < 1e-9:
         raise ValueError("auto, or a direction as three numbers: X Y Z")

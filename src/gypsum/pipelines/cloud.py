@@ -502,8 +502,7 @@ def write_scan_report(context: StageContext) -> None:
 
 def disk_needed(settings: Settings) -> int:
     """Bytes that a scan's workspace may take."""
-    kept = settings["points_kept"]
-    return int(_DISK_FOR_RESULTS + kept * _DISK_PER_POINT)
+    return int(_DISK_FOR_RESULTS + settings["points_kept"] * _DISK_PER_POINT)
 
 
 def memory_needed(settings: Settings) -> int:
