@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from gypsum.formats.colors import plain_color, sample_texture
+from gypsum.formats.colors import plain_color
 from gypsum.formats.corners import unit_normals
-from gypsum.native._render import rasterize
+from gypsum.native._render import rasterize, shade_atlas, shade_corners
 from gypsum.report.clay import Clay
 from gypsum.scene import Material, Mesh, TexturedMesh, View
 
@@ -126,7 +127,9 @@ class Renderer:
         self._threads = threads
         self._normals = unit_normals(self.mesh)
         self._faces = np.ascontiguousarray(self.mesh.faces, np.int32)
-        if self._textured is not None:
+        if self._textured is None:
+            self._corners = _corner_colors(self.mesh)
+        else:
             self._levels = [_pyramid(material) for material in self._textured.materials]
             self._texels = _texels_per_area(self._textured)
 
@@ -140,9 +143,11 @@ class Renderer:
         """The picture (height, width, 4), sRGB and straight alpha, 0 where there is no surface."""
         fine = eye.scaled(supersample)
         fragments = self._rasterize(fine, ball)
+        if shading is Shading.TEXTURE:
+            return self._colored(fragments, fine, supersample)
         clay = self._clay(ball) if shading is Shading.CLAY else None
         bands = [
-            self._band(fragments, rows, fine, shading, supersample, clay)
+            self._band(fragments, rows, fine, supersample, clay)
             for rows in _bands(fine.height, _ROWS_AT_ONCE * supersample)
         ]
         picture = np.concatenate(bands)
@@ -176,11 +181,10 @@ class Renderer:
         fragments: _Fragments,
         rows: slice,
         eye: Eye,
-        shading: Shading,
         supersample: int,
         clay: Clay | None,
     ) -> Float32:
-        """Averaged colours and alpha of some rows, 0 to 255."""
+        """Averaged colours and alpha of some rows, 0 to 255: of clay, or else of normals."""
         face, depth = fragments.face[rows], fragments.depth[rows]
         y, x = np.nonzero(face >= 0)
         face_hit, depth_hit = face[y, x], depth[y, x]
@@ -188,9 +192,7 @@ class Renderer:
         weights = np.stack([1 - second - third, second, third], axis=1)
         samples = np.zeros((*face.shape, 4), np.float32)
         samples[y, x, 3] = 255
-        if shading is Shading.TEXTURE:
-            colors = self._colors(face_hit, weights, depth_hit, eye)
-        elif clay is None:
+        if clay is None:
             normals = self._smooth_normals(face_hit, weights) @ eye.R.T.astype(np.float32)
             colors = (normals * np.array([1, -1, -1], np.float32) + 1) * 127.5
         else:
@@ -224,42 +226,23 @@ class Renderer:
         back: NDArray[np.bool_] = np.einsum("fd,fd->f", self.mesh.face_normals(), toward) < 0
         return back
 
-    def _colors(
-        self, face: NDArray[np.int32], weights: Float32, depth: Float32, eye: Eye
-    ) -> Float32:
-        model = self._textured
-        if model is not None:
-            return self._texture_colors(model, face, weights, depth, eye)
-        if self.mesh.colors is None:
-            return np.broadcast_to(_PLAIN.astype(np.float32), (len(face), 3))
-        corners = self.mesh.colors[self.mesh.faces[face]].astype(np.float32)
-        return np.asarray(np.einsum("nk,nkd->nd", weights, corners), np.float32)
-
-    def _texture_colors(
-        self,
-        model: TexturedMesh,
-        face: NDArray[np.int32],
-        weights: Float32,
-        depth: Float32,
-        eye: Eye,
-    ) -> Float32:
-        uvs = np.einsum("nk,nkd->nd", weights, model.uvs[model.uv_faces[face]])
-        materials = model.face_materials[face]
-        colors = np.empty((len(face), 3), np.float32)
-        for index in np.unique(materials):
-            here = materials == index
-            level = self._level(self._levels[index], face[here], depth[here], eye)
-            colors[here] = sample_texture(level, uvs[here])
-        return colors
-
-    def _level(
-        self, levels: list[UInt8], face: NDArray[np.int32], depth: Float32, eye: Eye
-    ) -> UInt8:
-        """The texture at the size that has about one texel for each sample, against moiré."""
-        pixel = depth / eye.K[0, 0]
-        texels = float(np.median(self._texels[face] * pixel * pixel))
-        level = round(0.5 * np.log2(max(texels, 1)))
-        return levels[int(min(level, len(levels) - 1))]
+    def _colored(self, fragments: _Fragments, eye: Eye, supersample: int) -> UInt8:
+        """The picture in the model's own colours; ``eye`` in samples."""
+        model, seen = self._textured, (fragments.face, fragments.weights)
+        if model is None:
+            return shade_corners(*seen, supersample, self._faces, self._corners, self._threads)
+        return shade_atlas(
+            *seen,
+            fragments.depth,
+            float(eye.K[0, 0]),
+            supersample,
+            np.ascontiguousarray(model.uvs, np.float32),
+            np.ascontiguousarray(model.uv_faces, np.int32),
+            np.ascontiguousarray(model.face_materials, np.int32),
+            self._texels,
+            self._levels,
+            self._threads,
+        )
 
 
 def render(
@@ -276,27 +259,37 @@ def render(
 
 def on_backdrop(picture: UInt8) -> UInt8:
     """The picture (height, width, 3) in front of a soft, neutral background."""
-    height, width = picture.shape[:2]
+    alpha = picture[..., 3:].astype(np.float32) / 255
+    mixed = np.rint(picture[..., :3] * alpha + _backdrop(*picture.shape[:2]) * (1 - alpha))
+    return np.asarray(mixed, np.uint8)
+
+
+@lru_cache(maxsize=1)  # The frames of a turntable share one.
+def _backdrop(height: int, width: int) -> Float32:
+    """(height, width, 3), 0 to 255."""
     y, x = np.mgrid[:height, :width].astype(np.float32)
     distance = np.hypot((x / width - 0.5) * width / height, y / height - 0.45)
     light = 246 - 34 * np.clip(distance, 0, 1) ** 1.5
     # A trace of noise keeps the gradient from showing bands.
     light += np.random.default_rng(0).uniform(-0.5, 0.5, light.shape).astype(np.float32)
-    ground = light[..., None] * np.array([1, 0.995, 0.985], np.float32)
-    alpha = picture[..., 3:].astype(np.float32) / 255
-    mixed = np.rint(picture[..., :3] * alpha + ground * (1 - alpha))
-    return np.asarray(mixed, np.uint8)
+    return np.asarray(light[..., None] * np.array([1, 0.995, 0.985], np.float32))
 
 
 def _bands(height: int, rows: int) -> list[slice]:
     return [slice(top, min(top + rows, height)) for top in range(0, height, rows)]
 
 
+def _corner_colors(mesh: Mesh) -> Float32:
+    """(V, 3), 0 to 255."""
+    given = _PLAIN if mesh.colors is None else mesh.colors[:, :3]
+    return np.ascontiguousarray(np.broadcast_to(given, mesh.vertices.shape), np.float32)
+
+
 def _pyramid(material: Material) -> list[UInt8]:
     """The colours of a material at full, half, quarter … size."""
     if material.base_color is None:
         return [plain_color(material).reshape(1, 1, 3)]
-    levels = [material.base_color]
+    levels = [np.ascontiguousarray(material.base_color)]
     while len(levels) <= _COARSEST_LEVEL and min(levels[-1].shape[:2]) >= 64:
         height, width = levels[-1].shape[:2]
         half = cv2.resize(levels[-1], (width // 2, height // 2), interpolation=cv2.INTER_AREA)
