@@ -72,6 +72,8 @@ def test_a_room_on_a_map(room: Path, tmp_path: Path) -> None:
     [
         ({"plan": True}, "--plan is for lidar scans"),
         ({"mode": "lidar", "until": "cameras"}, "has no cameras"),
+        ({"mode": "lidar", "scale": 2.0}, "where on a map"),
+        ({"mode": "lidar", "up": (0.0, 1.0, 0.0)}, "where on a map"),
     ],
 )
 def test_mistakes_are_said_at_once(

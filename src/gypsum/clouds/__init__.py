@@ -6,6 +6,7 @@ from gypsum.clouds.gathering import (
     Motion,
     gather,
     gather_each,
+    place_of,
     read_gathered,
     write_gathered,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "gather",
     "gather_each",
     "orient",
+    "place_of",
     "read_gathered",
     "register",
     "write_gathered",

@@ -120,6 +120,16 @@ def gather_each(
     return {key: collector.finish(files) for key, collector in sorted(collectors.items())}
 
 
+def place_of(files: Sequence[tuple[CloudFile, str]]) -> Place:
+    """Where the cloud of all files would lie, by the first of their points."""
+    key, chunk = next(_chunks(files, no_progress), ((0, 0), None))
+    return Place() if chunk is None else _place_of(chunk.points, files[key[0]][0])
+
+
+def _place_of(points: Float64, file: CloudFile) -> Place:
+    return Place.around(points.min(axis=0), points.max(axis=0), file.crs)
+
+
 def _chunks(
     files: Sequence[tuple[CloudFile, str]], progress: Progress
 ) -> Iterator[tuple[Key, Chunk]]:
@@ -150,7 +160,7 @@ class _Collector:
         """Some points of a file."""
         points = chunk.points if motion is None else motion.moved(chunk.points)
         if self.place is None:
-            self.place = Place.around(points.min(axis=0), points.max(axis=0), file.crs)
+            self.place = _place_of(points, file)
         if self._tones is None:
             self._tones = _Tones.of(chunk)
         local = np.ascontiguousarray(self.place.local(points))

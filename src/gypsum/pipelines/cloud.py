@@ -93,6 +93,19 @@ def check_files(paths: Sequence[Path]) -> list[Path]:
     return files
 
 
+def check_standing(paths: Sequence[Path], settings: Settings) -> None:
+    """Points on a map stay where they are and as large as they are."""
+    from gypsum.clouds import place_of
+
+    if Standing.of(settings).is_plain:
+        return
+    if not place_of([(open_cloud(path), path.name) for path in cloud_files(paths)]).trivial:
+        raise InputError(
+            "The points say where on a map they lie, which a turned or scaled model would not; "
+            "leave --up and --scale away."
+        )
+
+
 def digest_of(paths: Sequence[Path]) -> str:
     """Of the files' names, sizes, times and ends: reading all of a survey would take minutes."""
     digest = blake2b(digest_size=16)
@@ -409,13 +422,7 @@ def export_models(context: StageContext) -> None:
 
     standing = Standing.of(context.settings)
     model = standing.model(read_textured(context.inputs["texture"]))
-    cloud = _cloud_of(context).cloud
-    if cloud.place is not None and not standing.is_plain:
-        raise InputError(
-            "The points say where on a map they lie, which a turned or scaled model would not; "
-            "leave --up and --scale away."
-        )
-    cloud = standing.cloud(cloud)
+    cloud = standing.cloud(_cloud_of(context).cloud)
     formats, name = context.settings["formats"], context.settings["name"]
     folder = context.folder / "models"
     files = []

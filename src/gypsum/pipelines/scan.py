@@ -323,6 +323,7 @@ def _check_clouds(
     paths: Sequence[Path], options: ScanOptions, settings: Settings
 ) -> tuple[int, int]:
     cloud.check_files(paths)
+    cloud.check_standing(paths, settings)
     if options.until is Until.CAMERAS:
         raise InputError("A scan of point clouds has no cameras; use --until dense.")
     return cloud.disk_needed(settings), cloud.memory_needed(settings)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import base64
+import re
 from urllib.parse import parse_qs, urlsplit
 
+import cv2
+import numpy as np
 import pytest
 
 from gypsum.service.accounts import factors
@@ -46,3 +49,16 @@ def test_apps_get_the_key_with_its_name() -> None:
     asked = parse_qs(address.query)
     assert base64.b32decode(asked["secret"][0]) == KEY
     assert asked["issuer"] == ["Gypsum"]
+
+
+@pytest.mark.parametrize("email", ["a@b.example", f"{'long' * 16}@{'example.' * 20}org"])
+def test_cameras_read_the_picture(email: str) -> None:
+    """By another's reader; the path of the picture is drawn by hand here, in squares of 6 pixels."""
+    wanted = factors.uri(KEY, email)
+    picture = factors.picture(wanted)
+    found = re.search(r'viewBox="0 0 (\d+) \1"', picture)
+    assert found
+    pixels = np.full((int(found[1]), int(found[1])), 255, np.uint8)
+    for x, y in re.findall(r"M(\d+) (\d+)h1v1h-1z", picture):
+        pixels[int(y), int(x)] = 0
+    assert cv2.QRCodeDetector().detectAndDecode(pixels.repeat(6, 0).repeat(6, 1))[0] == wanted

@@ -64,9 +64,10 @@ function Confirming({ begun, on }: { begun: FactorOut; on: (codes: readonly stri
   };
   return (
     <>
-      <p class="help">Add this key to your authenticator app, or open it there on this phone; then enter the code that the app shows.</p>
+      <p class="help">Scan this picture with your authenticator app, or type the key there; then enter the code that the app shows.</p>
+      <img class="qr" src={`data:image/svg+xml,${encodeURIComponent(begun.qr)}`} alt="QR code of the key" width={236} height={236} />
       <Copy label="Key for the app" text={begun.key} />
-      <div class="actions start"><ButtonLink icon="key" to={begun.uri}>Open in the app</ButtonLink></div>
+      <div class="actions start"><ButtonLink icon="key" to={begun.uri}>Open in an app here</ButtonLink></div>
       <form class="line" onSubmit={submit}>
         <Field label="Code" value={code} change={setCode} complete="one-time-code" required problem={fieldsOf(doing.problem)["code"]} />
         <Button kind="main" submit busy={doing.busy}>Turn it on</Button>

@@ -13,6 +13,8 @@ import time
 from urllib.parse import quote, urlencode
 from uuid import UUID
 
+import segno
+
 from gypsum.service.database import Connection
 
 #: What all authenticators do without being told: HMAC-SHA-1, six digits, half a minute.
@@ -24,6 +26,8 @@ _BYTES = 20
 #: Recovery codes: how many, and random bytes of each (80 bits, 16 letters).
 _CODES, _CODE_BYTES = 10, 10
 _ISSUER = "Gypsum"
+#: Modules of a QR code's quiet zone (ISO/IEC 18004).
+_QUIET = 4
 
 
 def code_at(key: bytes, step: int) -> str:
@@ -48,6 +52,20 @@ def uri(key: bytes, email: str) -> str:
     """What authenticator apps open (Key URI format)."""
     label = quote(f"{_ISSUER}:{email}")
     return f"otpauth://totp/{label}?{urlencode({'secret': shown(key), 'issuer': _ISSUER})}"
+
+
+def picture(uri: str) -> str:
+    """The same as a QR code for an app's camera: an SVG, dark on light whatever is around it."""
+    rows = list(segno.make_qr(uri, error="m").matrix_iter(border=_QUIET))
+    squares = "".join(
+        f"M{x} {y}h1v1h-1z" for y, row in enumerate(rows) for x, dark in enumerate(row) if dark
+    )
+    side = len(rows)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {side} {side}" '
+        f'shape-rendering="crispEdges"><path fill="#fff" d="M0 0h{side}v{side}H0z"/>'
+        f'<path d="{squares}"/></svg>'
+    )
 
 
 def shown(key: bytes) -> str:

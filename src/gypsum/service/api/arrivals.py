@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator, Coroutine
 from pathlib import PurePosixPath
+from typing import Any
 from uuid import UUID, uuid4
 
 from gypsum.options import Mode, format_bytes
 from gypsum.service.accounts import users
-from gypsum.service.api import records
+from gypsum.service.api import metrics, pieces, records
 from gypsum.service.api.access import Principal
 from gypsum.service.api.problems import Problem, invalid
 from gypsum.service.api.state import Service
-from gypsum.service.database import Row
-from gypsum.service.uploads import RefusedError, accepted, inspect
+from gypsum.service.database import Connection, Row
+from gypsum.service.storage import MissingObjectError
+from gypsum.service.uploads import OffsetError, RefusedError, accepted, inspect
 
 log = logging.getLogger(__name__)
 
@@ -50,18 +53,74 @@ async def announce(
     return file_id
 
 
-async def complete(service: Service, file_id: UUID) -> None:
+async def append(
+    service: Service,
+    row: Row,
+    offset: int,
+    chunks: AsyncIterator[bytes],
+    checksum: tuple[str, bytes] | None,
+) -> int:
+    """Take bytes of an upload from ``offset`` on; the new offset.
+
+    The caller holds the upload alone. After the last byte the file is in its place, or refused.
+
+    Raises:
+        OffsetError: other bytes come next, or too many came.
+        ChecksumError: they were damaged on the way.
+    """
+    file_id = row["id"]
+    start = await pieces.begin(service, file_id)
+    try:
+        arrived = start + await service.uploads.append(
+            file_id, offset - start, row["bytes"] - start, chunks, checksum, metrics.uploaded
+        )
+        if arrived == row["bytes"]:
+            await complete(service, file_id, start)
+    finally:
+        if service.store.shared:
+            await _finished(pieces.keep(service, row["scan_id"], file_id, start))
+    return arrived
+
+
+async def complete(service: Service, file_id: UUID, start: int = 0) -> None:
     """Check a file all of whose bytes are there, and store it, or refuse it.
 
-    The caller holds the upload alone. Done again after a crash, it ends the same.
+    Those from ``start`` on are on this machine, where the caller holds the upload alone. Done again
+    after a crash, it ends the same. It is done also when the client goes away meanwhile. Raises
+    OffsetError where another machine has taken some of the same bytes.
     """
+    await _finished(_complete(service, file_id, start))
+
+
+async def _finished(work: Coroutine[Any, Any, None]) -> None:
+    """Wait until it is done, also when nobody wants it any more."""
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await task
+        raise
+
+
+async def _complete(service: Service, file_id: UUID, start: int) -> None:
     async with service.pool.connection() as connection:
-        found = await connection.execute("select * from files where id = %s", [file_id])
-        row = await found.fetchone()
-    if row is None or row["state"] != "uploading":
+        row = await _under_way(connection, file_id)
+        keys = await pieces.keys_of(connection, file_id)
+    if row is None:
         return
+    if row["offset_bytes"] != start:
+        raise OffsetError
     path = service.uploads.path(file_id)
     most = service.settings.unpacked_bytes
+    if keys:
+        rest, path = path, service.uploads.whole(file_id)
+        try:
+            await pieces.join(service.store, keys, rest, path)
+        except MissingObjectError:
+            async with service.pool.connection() as connection:
+                if await _under_way(connection, file_id) is not None:
+                    raise
+            return  # Another machine was faster.
     try:
         seen = await asyncio.to_thread(inspect, path, row["name"], most)
     except RefusedError as error:
@@ -71,6 +130,7 @@ async def complete(service: Service, file_id: UUID) -> None:
                 "where id = %s",
                 [str(error), file_id],
             )
+            await _forget_pieces(connection, file_id)
     else:
         await service.store.adopt(row["object_key"], path)
         async with service.pool.connection() as connection:
@@ -79,9 +139,23 @@ async def complete(service: Service, file_id: UUID) -> None:
                 "offset_bytes = bytes where id = %s",
                 [seen.media_type, seen.sha256, file_id],
             )
+            await _forget_pieces(connection, file_id)
         if updated.rowcount == 0:  # Its scan was deleted meanwhile.
             await service.store.delete(row["object_key"])
     await service.uploads.discard(file_id)
+    await pieces.drop(service.store, keys)
+
+
+async def _under_way(connection: Connection, file_id: UUID) -> Row | None:
+    """The record of an upload that is not complete; no pieces are added in this transaction."""
+    found = await connection.execute(
+        "select * from files where id = %s and state = 'uploading' for no key update", [file_id]
+    )
+    return await found.fetchone()
+
+
+async def _forget_pieces(connection: Connection, file_id: UUID) -> None:
+    await connection.execute("delete from pieces where file_id = %s", [file_id])
 
 
 async def delete_upload(service: Service, principal: Principal, file_id: UUID) -> None:
@@ -93,8 +167,10 @@ async def delete_upload(service: Service, principal: Principal, file_id: UUID) -
             row = await records.owned_file(connection, file_id, principal.user, lock=True)
             if row["scan_state"] in _BUSY:
                 raise busy()
+            keys = await pieces.keys_of(connection, file_id)
             await connection.execute("delete from files where id = %s", [file_id])
         await service.uploads.discard(file_id)
+        await pieces.drop(service.store, keys)
         if row["state"] == "ready":
             await service.store.delete(row["object_key"])
 
@@ -109,6 +185,21 @@ async def sweep(service: Service) -> None:
                     "delete from files where id = %s and state = 'uploading'", [file_id]
                 )
             await service.uploads.discard(file_id)
+    if service.store.shared:
+        await _sweep_shared(service)
+
+
+async def _sweep_shared(service: Service) -> None:
+    """The same of uploads that lie in pieces; what is left of these, upkeep removes."""
+    days = service.settings.upload_days
+    async with service.pool.connection() as connection:
+        await connection.execute(
+            "delete from files where state = 'uploading' "
+            "and created_at < now() - make_interval(days => %s) and not exists "
+            "(select 1 from pieces where file_id = files.id "
+            "and created_at > now() - make_interval(days => %s))",
+            [days, days],
+        )
 
 
 def busy() -> Problem:

@@ -112,6 +112,7 @@ class FactorOut(BaseModel):
 
     key: str = Field(description="In base 32, to be typed.")
     uri: str = Field(description="What authenticator apps open.")
+    qr: str = Field(description="The same as a QR code: an SVG.")
 
 
 class FactorIn(Body):

@@ -170,11 +170,11 @@ async def owned_file(connection: Connection, file: UUID, user: User, *, lock: bo
 
 def file_out(service: Service, row: Row) -> FileOut:
     """A file as its owner sees it."""
-    under_way = row["state"] == "uploading"
+    here = service.uploads.arrived(row["id"]) if row["state"] == "uploading" else 0
     same = ("id", "name", "media_type", "bytes", "state", "problem", "created_at")
     return FileOut(
         **{name: row[name] for name in same},
-        offset=service.uploads.arrived(row["id"]) if under_way else row["bytes"],
+        offset=min(row["bytes"], row["offset_bytes"] + here),
         upload_url=f"/api/v1/uploads/{row['id']}",
     )
 

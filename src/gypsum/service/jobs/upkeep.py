@@ -114,8 +114,10 @@ async def _known_objects(connection: Connection, folder: str) -> set[str] | None
     found = await rows(
         connection,
         "select object_key from files where scan_id = %s "
-        "union select object_key from results where scan_id = %s",
-        [scan, scan],
+        "union select object_key from results where scan_id = %s "
+        "union select p.object_key from pieces p join files f on f.id = p.file_id "
+        "where f.scan_id = %s",
+        [scan, scan, scan],
     )
     return {row["object_key"] for row in found}
 

@@ -63,6 +63,11 @@ class Store:
         """The store that the settings name."""
         return cls(settings.storage)
 
+    @property
+    def shared(self) -> bool:
+        """Whether other machines reach it as well."""
+        return self._folder is None
+
     async def put(self, key: str, content: Path | bytes | Iterator[bytes]) -> None:
         """Store a file, bytes, or pieces as they come; replaces what was there."""
         _check(key)

@@ -50,6 +50,10 @@ class Uploads:
         """Where its bytes are."""
         return self.folder / str(upload)
 
+    def whole(self, upload: UUID) -> Path:
+        """Where its bytes meet those that came to other machines."""
+        return self.folder / f"{upload}.whole"
+
     def arrived(self, upload: UUID) -> int:
         """How many bytes of it are there."""
         try:
@@ -159,16 +163,18 @@ class Uploads:
 
     async def discard(self, upload: UUID) -> None:
         """Delete its bytes."""
-        await asyncio.to_thread(self.path(upload).unlink, missing_ok=True)
+        for path in (self.path(upload), self.whole(upload)):
+            await asyncio.to_thread(path.unlink, missing_ok=True)
 
     def stale(self, days: float) -> list[UUID]:
         """Uploads to which nothing was added for so long."""
         before = time.time() - days * _DAY
-        return [
-            UUID(path.name)
+        found = {
+            UUID(path.stem)
             for path in self.folder.iterdir()
-            if _is_id(path.name) and path.stat().st_mtime < before
-        ]
+            if _is_id(path.stem) and path.stat().st_mtime < before
+        }
+        return sorted(found)
 
 
 def _is_id(name: str) -> bool:

@@ -199,7 +199,8 @@ async def begin_second_factor(body: DeleteIn, principal: Person, service: Here) 
         key = await factors.begin(connection, service.key, principal.id)
     if key is None:
         raise Problem(409, "state", "There is a second factor already; turn it off first.")
-    return FactorOut(key=factors.shown(key), uri=factors.uri(key, principal.user.email))
+    uri = factors.uri(key, principal.user.email)
+    return FactorOut(key=factors.shown(key), uri=uri, qr=factors.picture(uri))
 
 
 @router.post("/me/second-factor/confirm", responses=documented(401, 403, 413))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from typing import Annotated
 from uuid import UUID
@@ -10,9 +9,9 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Header, Request, Response
 from starlette.requests import ClientDisconnect
 
-from gypsum.service.api import metrics, records
+from gypsum.service.api import pieces, records
 from gypsum.service.api.access import Writer
-from gypsum.service.api.arrivals import announce, busy, complete, delete_upload
+from gypsum.service.api.arrivals import announce, append, busy, complete, delete_upload
 from gypsum.service.api.problems import Problem, documented, invalid
 from gypsum.service.api.state import Here, Service
 from gypsum.service.uploads import ChecksumError, OffsetError, tus
@@ -116,9 +115,10 @@ async def get_offset(file_id: UUID, principal: Writer, response: Response, servi
     if row["state"] == "uploading":
         try:
             async with service.uploads.alone(file_id):
-                offset = service.uploads.arrived(file_id)
+                start = await pieces.begin(service, file_id)
+                offset = start + service.uploads.arrived(file_id)
                 if offset == row["bytes"]:  # The service ended before the file was in its place.
-                    await _completed(service, file_id)
+                    await complete(service, file_id, start)
         except TimeoutError:
             raise _locked() from None
     response.headers.update(_HEADERS)
@@ -169,13 +169,9 @@ async def append_bytes(
         raise Problem(413, "too-large", "That is more than the file has by its Upload-Length.")
     try:
         async with service.uploads.alone(file_id):
-            arrived = await service.uploads.append(
-                file_id, offset, row["bytes"], request.stream(), checksum, metrics.uploaded
-            )
-            if arrived == row["bytes"]:
-                await _completed(service, file_id)
+            arrived = await append(service, row, offset, request.stream(), checksum)
     except OffsetError:
-        raise _wrong_offset(service.uploads.arrived(file_id)) from None
+        raise _wrong_offset(await pieces.offset(service, file_id)) from None
     except ChecksumError:
         raise Problem(
             460, "checksum", "The bytes were damaged on the way; send them again."
@@ -205,16 +201,6 @@ async def delete_upload_of(
     except TimeoutError:
         raise _locked() from None
     response.headers.update(_HEADERS)
-
-
-async def _completed(service: Service, file_id: UUID) -> None:
-    """Done also when the client goes away meanwhile."""
-    task = asyncio.create_task(complete(service, file_id))
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await task
-        raise
 
 
 def _checksum(header: str | None) -> tuple[str, bytes] | None:
