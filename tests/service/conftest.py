@@ -134,7 +134,8 @@ def settings(
     """Settings of a service with a database and a data folder of its own."""
     folder = tmp_path_factory.mktemp("service")
     with fresh_database(database_server, database_template) as url:
-        given = {"data": folder, "storage_url": storage_url}
+        # Machines with little room test as well.
+        given = {"data": folder, "storage_url": storage_url, "spare_bytes": 2**26}
         yield service_settings(given, {}).model_copy(update={"database_url": url})
 
 

@@ -69,6 +69,8 @@ export interface FactorOut {
   key: string;
   /** What authenticator apps open. */
   uri: string;
+  /** The same as a QR code: an SVG. */
+  qr: string;
 }
 
 /** What this service does. */

@@ -18,6 +18,7 @@ _SETTINGS = (
     "scratch",
     "scan_memory",
     "scan_threads",
+    "spare_bytes",
     "running_per_user",
     "public_url",
     "smtp_url",

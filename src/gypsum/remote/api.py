@@ -42,6 +42,7 @@ class FactorOut(TypedDict):
 
     key: str
     uri: str
+    qr: str
 
 
 class FeaturesOut(TypedDict):

@@ -124,6 +124,12 @@ class ServiceSettings(BaseModel):
     scratch: Path | None = _setting(
         None, "Where workers keep what they work on; default: in the data folder."
     )
+    spare_bytes: Bytes = _setting(
+        GiB,
+        "Bytes of disk that stay free: with less, files are refused and scans wait.",
+        unit="bytes",
+        ge=0,
+    )
     retention_days: int = _setting(
         0, "Days after which finished scans are deleted; 0 keeps them.", ge=0, le=36_500
     )

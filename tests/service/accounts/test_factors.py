@@ -53,7 +53,7 @@ def test_apps_get_the_key_with_its_name() -> None:
 
 @pytest.mark.parametrize("email", ["a@b.example", f"{'long' * 16}@{'example.' * 20}org"])
 def test_cameras_read_the_picture(email: str) -> None:
-    """By another's reader; the path of the picture is drawn by hand here, in squares of 6 pixels."""
+    """By another's reader; the picture's path is drawn by hand here, in squares of 6 pixels."""
     wanted = factors.uri(KEY, email)
     picture = factors.picture(wanted)
     found = re.search(r'viewBox="0 0 (\d+) \1"', picture)

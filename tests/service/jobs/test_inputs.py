@@ -54,6 +54,7 @@ def test_no_name_leads_out(names: list[str]) -> None:
 
 
 def test_a_full_disk_is_noticed_before(tmp_path: Path) -> None:
-    check_room(tmp_path, [{"bytes": 1}], reserve=1)
-    with pytest.raises(NoRoomError):
-        check_room(tmp_path, [{"bytes": 2**60}])
+    check_room(tmp_path, [{"bytes": 1}], spare=1)
+    for size, spare in ((2**60, 0), (1, 2**60)):
+        with pytest.raises(NoRoomError, match="needed"):
+            check_room(tmp_path, [{"bytes": size}], spare)

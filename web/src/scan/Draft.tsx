@@ -10,7 +10,7 @@ import { go } from "../router.ts";
 import { useAsked, useDoing } from "../state/asking.ts";
 import { useStore } from "../state/store.ts";
 import { queueOf } from "../uploads/queue.ts";
-import type { Mode, Values, Privacy, Scan } from "../api/types.ts";
+import type { Mode, Values, Privacy, Scan, StoredFile } from "../api/types.ts";
 import { DropZone } from "./DropZone.tsx";
 import { FileList } from "./FileList.tsx";
 import { NotifyChoice } from "./NotifyChoice.tsx";
@@ -48,10 +48,11 @@ function Photos({ scan, mode, next }: { scan: Scan; mode: Mode; next: () => void
   const doing = useDoing();
   const files = stored.value ?? [];
   const ready = files.filter(({ state }) => state === "ready").length;
-  const left = sending.filter(({ state }) => state !== "done").length;
-  const drop = (id: string): void => {
+  const left = sending.filter(({ state }) => state !== "done" && state !== "failed").length;
+  const drop = ({ id, name, bytes }: StoredFile): void => {
     void doing.run(async () => {
       await deleteFile(scan.id, id);
+      queue.forget(name, bytes);
       stored.again();
     });
   };

@@ -11,7 +11,7 @@ import { Thumb } from "./Thumb.tsx";
 interface Props {
   files: readonly StoredFile[];
   sending: readonly Sending[];
-  drop: (id: string) => void;
+  drop: (file: StoredFile) => void;
   cancel: (file: File) => void;
   retry: (file: File) => void;
 }
@@ -41,7 +41,7 @@ export function FileList({ files, sending, drop, cancel, retry }: Props): JSX.El
           <li key={file.id} class="file waiting">
             <Icon name="refresh" />
             <div><b>{file.name}</b><small>{size(file.offset)} of {size(file.bytes)} are there. Choose the same file again, and it goes on.</small></div>
-            <Button kind="quiet" icon="close" label={`Remove ${file.name}`} onClick={() => drop(file.id)} />
+            <Button kind="quiet" icon="close" label={`Remove ${file.name}`} onClick={() => drop(file)} />
           </li>
         ))}
         {going.map((item) => (
@@ -62,7 +62,7 @@ export function FileList({ files, sending, drop, cancel, retry }: Props): JSX.El
               ? <Thumb file={pictures.get(`${file.name}|${file.bytes}`) as File} />
               : <Icon name={file.state === "ready" ? "check" : "warning"} />}
             <div><b>{file.name}</b><small>{file.problem ?? size(file.bytes)}</small></div>
-            <Button kind="quiet" icon="close" label={`Remove ${file.name}`} onClick={() => drop(file.id)} />
+            <Button kind="quiet" icon="close" label={`Remove ${file.name}`} onClick={() => drop(file)} />
           </li>
         ))}
       </ul>

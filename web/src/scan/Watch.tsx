@@ -36,7 +36,7 @@ export function Watch({ scan, changed }: Props): JSX.Element {
       <section class="panel working" aria-label="Progress">
         <div class="percent" aria-hidden="true">{Math.floor(scan.progress * 100)}<small>%</small></div>
         <div>
-          <p class="doing" role="status">{scan.state === "queued" ? "Waiting its turn" : (scan.doing || working || "Beginning")}</p>
+          <p class="doing" role="status">{scan.state === "queued" ? waitingFor(scan) : (scan.doing || working || "Beginning")}</p>
           <p class="left">{left(scan)}<Elapsed scan={scan} /></p>
         </div>
         <Bar done={scan.progress} label="The whole scan" />
@@ -51,8 +51,17 @@ export function Watch({ scan, changed }: Props): JSX.Element {
   );
 }
 
+/** A machine that can't take the scan says why. */
+const held = (scan: Scan): boolean => Boolean(scan.doing) && scan.doing !== "waiting for a worker";
+
+const waitingFor = (scan: Scan): string =>
+  held(scan) ? String(scan.doing).replace(/^./, (letter) => letter.toUpperCase()) : "Waiting its turn";
+
 function left(scan: Scan): string {
-  if (scan.state === "queued") return "It begins as soon as a worker is free. You can close this page.";
+  if (scan.state === "queued") {
+    return held(scan) ? "It is tried again every half minute; whoever runs this server can help. You can close this page."
+      : "It begins as soon as a worker is free. You can close this page.";
+  }
   if (scan.seconds_left === null) return "You can close this page; the scan goes on.";
   return `${duration(scan.seconds_left)} left`.replace(/^./, (letter) => letter.toUpperCase());
 }

@@ -24,10 +24,19 @@ export class Queue {
   ) {}
 
   add(files: readonly File[]): void {
-    const fresh = files.filter((file) => !this.items.value.some((item) => same(item.file, file)));
+    // What failed is tried again when it is chosen again.
+    const known = this.items.value.filter(({ state, file }) =>
+      state !== "failed" || !files.some((chosen) => same(chosen, file)));
+    const fresh = files.filter((file) => !known.some((item) => same(item.file, file)));
     const items = fresh.map((file): Sending => ({ file, sent: 0, state: "queued", note: null }));
-    this.items.set([...this.items.value, ...items]);
+    this.items.set([...known, ...items]);
     this.fill();
+  }
+
+  /** What was sent is no longer stored: it can be chosen again. */
+  forget(name: string, bytes: number): void {
+    this.items.set(this.items.value.filter(({ state, file }) =>
+      state !== "done" || file.name !== name || file.size !== bytes));
   }
 
   retry(file: File): void {

@@ -122,7 +122,7 @@ async def _service(settings: ServiceSettings) -> AsyncIterator[Service]:
             pool,
             reader,
             Store.open(settings),
-            Uploads(settings.uploads),
+            Uploads(settings.uploads, settings.spare_bytes),
             listener,
             settings.signing_key,
         )

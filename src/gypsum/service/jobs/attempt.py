@@ -33,6 +33,7 @@ from gypsum.service.jobs.losses import (
     memory_kills,
 )
 from gypsum.service.jobs.news import News
+from gypsum.service.jobs.queue import NO_ROOM, NO_STORAGE
 from gypsum.service.jobs.stages import restore_stages, stage_objects, store_stage
 from gypsum.service.settings import ServiceSettings
 from gypsum.service.storage import StorageError, Store
@@ -184,7 +185,8 @@ class _Attempt:
         await self._write(self._tell)
         if error is not None and _only(error, (NoRoomError, StorageError, *AWAY)):
             log.warning("scan %s is given back: %r", self.lease.id, error)
-            await self._write(partial(self.lease.give_back, _LATER))
+            doing = NO_ROOM if _only(error, (NoRoomError,)) else NO_STORAGE
+            await self._write(partial(self.lease.give_back, _LATER, doing=doing))
             return
         if error is not None:
             log.error("scan %s: the worker failed", self.lease.id, exc_info=error)
@@ -217,7 +219,7 @@ class _Attempt:
             return _End("failed", "The scan has no files; add photos and start it again.")
         for name in ("tmp", "input", "workspace"):
             (self.folder / name).mkdir(parents=True)
-        check_room(self.folder, files)
+        check_room(self.folder, files, self.shop.settings.spare_bytes)
         inputs = await fetch(self.shop.store, files, self.folder / "input")
         self.process = await self._start()
         assert self.process.stdin is not None

@@ -9,13 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from gypsum.capture.names import Wish, safe_name, unique_names
+from gypsum.options import format_bytes
 from gypsum.service.jobs.engine import Row
 from gypsum.service.storage import Store
 
 #: Files fetched at once.
 _AT_ONCE = 4
-#: Bytes that have to stay free on the disk beside what a scan brings.
-_RESERVE = 2 * 2**30
 #: All files' time: some digests look at it, and machines must agree.
 _TIME = 1_000_000_000
 
@@ -24,11 +23,12 @@ class NoRoomError(Exception):
     """The disk of this machine is too full for the scan; another's may not be."""
 
 
-def check_room(folder: Path, files: Sequence[Row], reserve: int = _RESERVE) -> None:
-    """Whether the files fit here, twice: as they come, and as they are worked on."""
-    needed = 2 * sum(file["bytes"] for file in files) + reserve
-    if shutil.disk_usage(folder).free < needed:
-        raise NoRoomError
+def check_room(folder: Path, files: Sequence[Row], spare: int) -> None:
+    """Raise where the files, once as they come and once as they are worked on, leave less bytes."""
+    needed = 2 * sum(file["bytes"] for file in files) + spare
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise NoRoomError(f"{format_bytes(free)} are free of {format_bytes(needed)} needed")
 
 
 async def fetch(store: Store, files: Sequence[Row], folder: Path) -> list[Path]:

@@ -171,16 +171,19 @@ class Lease:
             keep = None if stages is None else list(stages)
             await defer(connection, TIDY, scan=str(self.id), keep=keep)
 
-    async def give_back(self, seconds: float = 0, blame: Blame | None = None) -> None:
+    async def give_back(
+        self, seconds: float = 0, blame: Blame | None = None, doing: str = WAITING
+    ) -> None:
         """Let another worker go on with it.
 
         Args:
             seconds: from now at the earliest.
             blame: whose fault it is, where the attempt counts as one that was lost.
+            doing: what it waits for.
         """
         counted = f", {blame.column} = {blame.column} + 1" if blame else ""
         async with self._held(
-            f"state = 'queued', lease_at = null, worker = null, doing = %s{counted}", [WAITING]
+            f"state = 'queued', lease_at = null, worker = null, doing = %s{counted}", [doing]
         ) as (connection, row):
             await tell(connection, self.id)
             await give_job(connection, self.id, row["needs"], urgent=True, seconds=seconds)

@@ -32,6 +32,8 @@ STARTABLE = ("draft", "done", "failed", "cancelled")
 _URGENT = 1
 #: What is done with them meanwhile.
 WAITING = "waiting for a worker"
+NO_ROOM = "waiting for room on the server's disk"
+NO_STORAGE = "waiting for the server's storage"
 
 #: A killed worker's last bytes may still be on their way to the storage: erased once more then.
 _ERASE_AGAIN = 120.0

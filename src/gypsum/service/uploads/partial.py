@@ -23,8 +23,6 @@ _LOOK, _SMOOTH = 0.01, 0.5
 #: Seconds of lateness that are nobody's trouble; how many times the rest an upload waits, and the
 #: longest wait between two of its megabytes.
 _LATE, _WAIT, _WAIT_MOST = 0.002, 400.0, 4.0
-#: Bytes of disk that stay free.
-SPARE = 1 << 30
 _DAY = 86_400.0
 
 
@@ -39,8 +37,10 @@ class ChecksumError(Exception):
 class Uploads:
     """The folder of uploads under way. What is on disk is what has arrived, whatever happened."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, spare: int = 0) -> None:
+        """``spare``: bytes of its disk that stay free."""
         self.folder = folder
+        self._spare = spare
         folder.mkdir(parents=True, exist_ok=True)
         self._locks: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
         self._writers: dict[UUID, asyncio.Timeout] = {}
@@ -63,7 +63,7 @@ class Uploads:
 
     def has_room(self, count: int) -> bool:
         """Whether the disk can take so many bytes."""
-        return shutil.disk_usage(self.folder).free > count + SPARE
+        return shutil.disk_usage(self.folder).free > count + self._spare
 
     @asynccontextmanager
     async def alone(self, upload: UUID) -> AsyncIterator[None]:
