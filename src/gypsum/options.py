@@ -134,17 +134,19 @@ class Preset:
     """Long side of the photos that a featureless object's surface is fitted to, pixels."""
     evidence_side: int
     """Long side of the depth maps that help there, pixels."""
+    evidence_steps: int
+    """Steps of the training of splats whose depths help there, a photo each."""
 
 
 PRESETS = {
     Quality.DRAFT: Preset(
-        1600, 800, 5, 50_000, TextureSize.K2, False, 30_000, 480, 3_000, 400, 640
+        1600, 800, 5, 50_000, TextureSize.K2, False, 30_000, 480, 3_000, 400, 640, 0
     ),
     Quality.NORMAL: Preset(
-        2400, 1600, 8, 200_000, TextureSize.K4, True, 80_000, 640, 8_000, 640, 1280
+        2400, 1600, 8, 200_000, TextureSize.K4, True, 80_000, 640, 8_000, 640, 1280, 2_000
     ),
     Quality.HIGH: Preset(
-        3200, 2400, 10, 500_000, TextureSize.K8, True, 150_000, 1280, 20_000, 960, 1920
+        3200, 2400, 10, 500_000, TextureSize.K8, True, 150_000, 1280, 20_000, 960, 1920, 4_000
     ),
 }
 
@@ -502,6 +504,7 @@ class ScanOptions(BaseModel):
             "feature_side": preset.feature_side,
             "depth_side": preset.evidence_side if featureless else preset.depth_side,
             "field_side": preset.field_side,
+            "evidence_steps": preset.evidence_steps,
             "depth_photos": preset.depth_photos,
             "faces": self.faces or preset.faces,
             # Fewer triangles than usual take no other points: the cloud need not be read again.

@@ -521,24 +521,37 @@ def _where(context: StageContext) -> str:
     return "everywhere" if record is None else str(record.facts["where"])
 
 
+def measure_evidence(context: StageContext) -> None:
+    """Depths of splats that look like all photos, where matching two of them finds little."""
+    from gypsum.formats.ply import read_cloud
+    from gypsum.pipelines.splat_evidence import Training, measure_splats
+
+    box = read_hull(context.inputs["hull"] / _HULL).box
+    cloud = read_cloud(context.inputs["fusion"] / "cloud.ply")
+    found = measure_splats(
+        SparseModel.read(context.inputs["undistort"] / "sparse"),
+        posed_views(context),
+        _read_masks(context.inputs["hull"] / _MASKS),
+        cloud.select(np.flatnonzero(box.contains(cloud.points))),
+        context.folder,
+        Training(
+            context.settings["evidence_steps"], context.settings["fit_device"], context.threads
+        ),
+        side=context.settings["field_side"],
+        progress=context.progress,
+    )
+    context.facts["splats"] = found
+
+
 def fit_surface(context: StageContext) -> None:
     """The surface within the hull."""
-    from gypsum.formats.ply import read_cloud, write_mesh
-    from gypsum.formats.visibility import read_visibility, visibility_path
+    from gypsum.formats.ply import write_mesh
     from gypsum.implicit import fit
     from gypsum.implicit.shading import refine_by_shading
     from gypsum.surface.closing import solid
 
     hull = read_hull(context.inputs["hull"] / _HULL)
-    views = posed_views(context)
-    path = context.inputs["fusion"] / "cloud.ply"
-    cloud = read_cloud(path)
-    if visibility_path(path).exists():
-        cloud = replace(cloud, views=read_visibility(visibility_path(path)))
-    observations = _with_masks(
-        _observations(views, context.settings["field_side"], cloud),
-        context.inputs["hull"] / _MASKS,
-    )
+    observations = _evidence(context)
     field = fit(
         observations,
         hull.box,
@@ -561,6 +574,27 @@ def fit_surface(context: StageContext) -> None:
     context.facts["doubtful"] = _doubtful_share(mesh, evidence)
     context.facts["measured"] = float(np.mean([_known_share(one) for one in observations]))
     context.facts["lit"] = {"explained": shaded.explained, "refined": shaded.refined}
+
+
+def _evidence(context: StageContext) -> list[Observation]:
+    """The photos with all that is known of them: mended masks, and depths of both kinds."""
+    from gypsum.formats.ply import read_cloud
+    from gypsum.formats.visibility import read_visibility, visibility_path
+    from gypsum.pipelines.splat_evidence import agreement, with_splats
+
+    path = context.inputs["fusion"] / "cloud.ply"
+    cloud = read_cloud(path)
+    if visibility_path(path).exists():
+        cloud = replace(cloud, views=read_visibility(visibility_path(path)))
+    matched = _with_masks(
+        _observations(posed_views(context), context.settings["field_side"], cloud),
+        context.inputs["hull"] / _MASKS,
+    )
+    context.facts["matched"] = float(np.mean([_known_share(one) for one in matched]))
+    if "evidence" not in context.inputs:
+        return matched
+    context.facts["agreeing"] = agreement(matched, context.inputs["evidence"])
+    return with_splats(matched, context.inputs["evidence"])
 
 
 def _on_backdrop(context: StageContext) -> bool:
@@ -594,9 +628,14 @@ def _fineness(quality: str) -> ImplicitSettings:
 
 def _with_masks(observations: Sequence[Observation], path: Path) -> list[Observation]:
     """The photos with the masks that the hull's stage left."""
-    with np.load(path) as data:
-        masks = [data[name].astype(np.float32) / 255 for name in data.files]
+    masks = _read_masks(path)
     return [replace(one, mask=mask) for one, mask in zip(observations, masks, strict=True)]
+
+
+def _read_masks(path: Path) -> list[Float32]:
+    """(h, w) of each photo that has one, 0 to 1."""
+    with np.load(path) as data:
+        return [data[name].astype(np.float32) / 255 for name in data.files]
 
 
 def _doubtful_share(mesh: Mesh, evidence: Float32) -> float:
@@ -712,8 +751,8 @@ def _as_in_photos(name: str, needs: tuple[str, ...]) -> Stage:
 
 _VIEWS = ("undistort", "object", "ground")
 _EVERYTHING = (
-    *(stage.name for stage in _SHARED), "depth", "ground", "fusion", "hull", "surface", "simplify",
-    "texture", "export", "previews",
+    *(stage.name for stage in _SHARED), "depth", "ground", "fusion", "hull", "evidence", "surface",
+    "simplify", "texture", "export", "previews",
 )  # fmt: skip
 
 FEATURELESS_SCAN = Pipeline(
@@ -733,14 +772,24 @@ FEATURELESS_SCAN = Pipeline(
             cost=15,
         ),
         Stage(
+            "evidence",
+            "Measuring depths with splats",
+            f"{_HERE}:measure_evidence",
+            "dense",
+            needs=(*_VIEWS, "fusion", "hull"),
+            settings=("field_side", "evidence_steps", "fit_device"),
+            cost=110,
+            when="evidence_steps",
+        ),
+        Stage(
             "surface",
             "Fitting a surface to the photos",
             f"{_HERE}:fit_surface",
             "surface",
-            needs=(*_VIEWS, "fusion", "hull"),
+            needs=(*_VIEWS, "fusion", "hull", "evidence"),
             settings=("field_side", "quality", "fit_device"),
-            cost=300,
-            version=4,
+            cost=100,
+            version=5,
         ),
         _as_in_photos("simplify", ("surface",)),
         replace(

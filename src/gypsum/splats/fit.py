@@ -58,16 +58,18 @@ def fit(
     *,
     long_side: int,
     cloud: PointCloud | None = None,
+    test: bool = True,
     progress: Progress = no_progress,
 ) -> Fitted:
     """Train on views in the frame of ``model``; ``folder`` keeps what a later call goes on from.
 
-    A picture ``preview.jpg`` in it shows a photo beside what is there of it so far.
+    A picture ``preview.jpg`` in it shows a photo beside what is there of it so far. Without
+    ``test`` no photos are held out.
     """
     photos = PhotoCache(
         views, long_side, folder / "photos", lambda _, doing="": progress(0.0, doing)
     )
-    held = held_out(len(views))
+    held = held_out(len(views)) if test else []
     chosen = [number for number in range(len(views)) if number not in held]
     extent = spread(views)
     saved = folder / _CHECKPOINT
