@@ -50,7 +50,7 @@ def main(photos: Path, folder: Path) -> None:
         say("started a draft")
         visitor.page.locator(".previews img.large").wait_for(timeout=PATIENCE * 1000)
         shoot("2-working")
-        visitor.see(PATIENCE)
+        visitor.see(PATIENCE, still=PATIENCE)
         shoot("3-model")
         say("the model is in the viewer")
         model = visitor.download("GLB", folder)

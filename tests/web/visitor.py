@@ -7,9 +7,11 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
+import time
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,9 @@ CHROMIUM = next(
 FLAGS = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-sandbox"]
 
 DESK, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+#: Seconds for whatever happens at once, on a machine that does other things as well; for a service
+#: to start, and to end.
+_SOON, _START, _END = 20, 150, 30
 PASSWORD = "violet-harbour-candle-71"
 
 #: What the browser says of requests that the page expects to fail: a guest asks who they are.
@@ -28,27 +33,40 @@ _EXPECTED = re.compile(r"the server responded with a status of 401")
 
 
 @contextmanager
-def service(data: Path) -> Iterator[str]:
+def service(data: Path, *options: str) -> Iterator[str]:
     """``gypsum serve`` with its database and a worker, and the address of its page."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
     command = [sys.executable, "-m", "gypsum", "serve", "--data", str(data), "--port", str(port)]
+    command += options
     log = data.with_suffix(".log")
     with (
         log.open("w") as errors,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as running,
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True
+        ) as running,
     ):
         assert running.stdout
+        with suppress(OSError):
+            # Its scans give way to it and to all else; beside other tests they would take minutes.
+            Path(f"/proc/{running.pid}/autogroup").write_text("-10")
+        late = threading.Timer(_START, running.terminate)
+        late.start()
         try:
             said = (re.search(r"http://\S+", line) for line in running.stdout)
             url = next((match[0] for match in said if match), None)
             if url is None:
-                raise RuntimeError(f"gypsum serve ended, see {log}: {log.read_text()[-2000:]}")
+                raise RuntimeError(f"gypsum serve did not start: {log.read_text()[-2000:]}")
+            late.cancel()
             yield url
         finally:
+            late.cancel()
             running.terminate()
-            running.wait(60)
+            try:
+                running.wait(_END)
+            finally:
+                running.kill()
 
 
 class Visitor:
@@ -57,10 +75,15 @@ class Visitor:
     def __init__(self, browser: Any, url: str, size: dict[str, int], **options: Any) -> None:
         self.url = url
         self.context = browser.new_context(viewport=size, base_url=url, **options)
+        self.context.set_default_timeout(_SOON * 1000)
         self.page = self.context.new_page()
         self.wrong: list[str] = []
         self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
         self.page.on("console", self._listen)
+        self._asked: dict[Any, str] = {}
+        self.page.on("request", lambda request: self._asked.update({request: request.url}))
+        self.page.on("requestfinished", lambda request: self._asked.pop(request, None))
+        self.page.on("requestfailed", lambda request: self._asked.pop(request, None))
         self.email = f"{uuid.uuid4().hex[:12]}@example.org"
 
     def _listen(self, message: Any) -> None:
@@ -102,14 +125,26 @@ class Visitor:
         page.get_by_role("button", name="Start the scan").click()
         page.get_by_role("progressbar", name="The whole scan").wait_for()
 
-    def see(self, seconds: float) -> None:
-        """Wait until the model is in the viewer."""
+    def see(self, seconds: float, still: float = 100) -> None:
+        """Wait until the model is in the viewer, for so long at most.
+
+        A scan that fails, or gets no further for ``still`` seconds, is not waited for any longer.
+        """
         page = self.page
-        page.locator(".viewer, .notice.problem").first.wait_for(timeout=seconds * 1000)
-        problem = page.locator(".notice.problem")
-        assert problem.count() == 0, problem.inner_text()
-        page.locator(".viewer[data-state=shown]").wait_for(timeout=60_000)
-        page.wait_for_timeout(1500)
+        began = since = time.monotonic()
+        before = ""
+        while True:
+            state, words = page.evaluate(_SEEN)
+            now = time.monotonic()
+            if state == "shown":
+                break
+            assert state != "wrong", words
+            since, before = (since, before) if words == before else (now, words)
+            told = f"the page says “{words.strip()}” and waits for {[*self._asked.values()]}"
+            assert now - since < still, f"nothing happened for {still:.0f} s: {told}"
+            assert now - began < seconds, f"there was no model after {seconds:.0f} s: {told}"
+            page.wait_for_timeout(250)
+        page.evaluate(_DRAWN)
 
     def download(self, name: str, folder: Path) -> Path:
         """Save a model by its format's name."""
@@ -118,3 +153,17 @@ class Visitor:
         path = folder / str(saved.value.suggested_filename)
         saved.value.save_as(path)
         return path
+
+
+#: How far the page of a scan is, in a word, and what it says, but for the clock.
+_SEEN = """() => {
+    const of = (selector) => document.querySelector(selector)?.innerText.trim() ?? "";
+    const wrong = of(".notice.problem") || of(".viewer[data-state=failed] .viewer-state");
+    if (wrong) return ["wrong", wrong];
+    if (document.querySelector(".viewer[data-state=shown]")) return ["shown", ""];
+    const words = [".percent", ".doing", ".stage-list .working", ".viewer-state"];
+    return ["working", words.map(of).join(" ")];
+}"""
+
+#: After the frame in which the model is drawn.
+_DRAWN = "() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))"

@@ -31,6 +31,7 @@ const PATHS = {
   normals: "M12 20a8 8 0 1 0 0-16 8 8 0 0 0 0 16ZM12 12l5-5M13.5 7H17v3.5",
   phone: "M7 3h10v18H7zM11 18h2",
   picture: "M4 5h16v14H4zM4 16l5-5 4 4 3-3 4 4M15.5 9.5h.01",
+  play: "M8 5l11 7-11 7z",
   plus: "M12 5v14M5 12h14",
   refresh: "M19.5 12a7.5 7.5 0 1 1-2.2-5.3M19.5 4v4h-4",
   report: "M6 3.5h12v17H6zM9 8h6M9 12h6M9 16h3.5",

@@ -1,6 +1,7 @@
 /** Pictures of what was found so far; the newest is large. */
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
+import { Icon } from "../parts/Icon.tsx";
 import type { Result } from "../api/types.ts";
 
 interface Props {
@@ -8,9 +9,13 @@ interface Props {
   title: string;
 }
 
+/** What moves does so when it is asked for, and takes nothing from a scan meanwhile. */
+const moves = ({ name }: Result): boolean => name.endsWith(".webp");
+
 export function Previews({ pictures, title }: Props): JSX.Element | null {
   const [chosen, setChosen] = useState<string | null>(null);
-  const shown = pictures.find(({ id }) => id === chosen) ?? pictures.at(-1);
+  const shown = pictures.find(({ id }) => id === chosen)
+    ?? pictures.filter((picture) => !moves(picture)).at(-1) ?? pictures.at(-1);
   if (!shown) return null;
   return (
     <section class="previews" aria-label="Pictures">
@@ -19,8 +24,9 @@ export function Previews({ pictures, title }: Props): JSX.Element | null {
         <ul>
           {pictures.map((picture) => (
             <li key={picture.id}>
-              <button type="button" aria-pressed={picture.id === shown.id} aria-label={named(picture)} onClick={() => setChosen(picture.id)}>
-                <img src={picture.url} alt="" loading="lazy" />
+              <button type="button" aria-pressed={picture.id === shown.id} aria-label={named(picture)} title={named(picture)}
+                onClick={() => setChosen(picture.id)}>
+                {moves(picture) ? <Icon name="play" /> : <img src={picture.url} alt="" loading="lazy" />}
               </button>
             </li>
           ))}
@@ -31,7 +37,7 @@ export function Previews({ pictures, title }: Props): JSX.Element | null {
 }
 
 /** `depth_maps.jpg` to `Depth maps`. */
-function named({ name }: Result): string {
-  const words = name.replace(/\.[^.]*$/, "").replace(/[_-]/g, " ");
-  return words.charAt(0).toUpperCase() + words.slice(1);
+function named(picture: Result): string {
+  const words = picture.name.replace(/\.[^.]*$/, "").replace(/[_-]/g, " ");
+  return words.charAt(0).toUpperCase() + words.slice(1) + (moves(picture) ? ", moving" : "");
 }

@@ -19,6 +19,8 @@ export interface Loaded {
   dispose: () => void;
 }
 
+/** After so long without a byte a connection is taken for dead. */
+const SILENT_MS = 30_000;
 /** Of points this share may be anywhere. */
 const STRAY = 0.02;
 /** Points of which the quantiles are taken. */
@@ -31,20 +33,33 @@ export async function load(kind: Kind, result: Result, progress: (share: number)
 }
 
 async function fetchBytes(result: Result, progress: (share: number) => void): Promise<ArrayBuffer> {
-  const response = await fetch(result.url).catch(() => {
+  const abort = new AbortController();
+  let timer = 0;
+  const heard = (): void => {
+    clearTimeout(timer);
+    timer = window.setTimeout(() => abort.abort(), SILENT_MS);
+  };
+  const lost = (): never => {
     throw new Failure(UNREACHABLE, 0);
-  });
-  if (!response.ok || !response.body) throw new Failure("The model can't be fetched; load the page again.", response.status);
+  };
+  heard();
   const bytes = new Uint8Array(result.bytes);
   const parts: Uint8Array[] = [];
-  const reader = response.body.getReader();
   let have = 0;
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    parts.push(value);
-    have += value.length;
-    progress(Math.min(1, have / Math.max(1, result.bytes)));
+  try {
+    const response = await fetch(result.url, { signal: abort.signal }).catch(lost);
+    if (!response.ok || !response.body) throw new Failure("The model can't be fetched; load the page again.", response.status);
+    const reader = response.body.getReader();
+    for (;;) {
+      const { done, value } = await reader.read().catch(lost);
+      if (done) break;
+      heard();
+      parts.push(value);
+      have += value.length;
+      progress(Math.min(1, have / Math.max(1, result.bytes)));
+    }
+  } finally {
+    clearTimeout(timer);
   }
   const whole = have === bytes.length ? bytes : new Uint8Array(have);
   let at = 0;

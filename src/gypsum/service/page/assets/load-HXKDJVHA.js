@@ -1,1 +1,0 @@
-import{a,b,c}from"./chunk-FDTXDT7G.js";import"./chunk-IRPCUQ6K.js";import"./chunk-OPJL7NGZ.js";export{a as load,b as quantiles,c as seen};
