@@ -287,6 +287,7 @@ def test_other_kinds_are_refused_before_a_byte_is_sent(ada: Client, name: str) -
     refused = ada.announce(ada.scan(), name, 10)
     assert refused.status_code == 422
     assert ".jpg" in refused.json()["detail"]
+    assert ("LiDAR" in refused.json()["detail"]) == (name == "a.las")
 
 
 @pytest.mark.parametrize(

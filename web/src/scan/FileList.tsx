@@ -25,12 +25,13 @@ export function FileList({ files, sending, drop, cancel, retry }: Props): JSX.El
   const underway = new Set(sending.map(({ file }) => `${file.name}|${file.size}`));
   const broken = files.filter((file) => file.state === "uploading" && !underway.has(`${file.name}|${file.bytes}`));
   const there = files.filter(({ state }) => state !== "uploading").sort(byName);
-  const bytes = going.reduce((sum, { file }) => sum + file.size, 0);
-  const sent = going.reduce((sum, item) => sum + item.sent, 0);
+  const moving = going.filter(({ state }) => state !== "failed");
+  const bytes = moving.reduce((sum, { file }) => sum + file.size, 0);
+  const sent = moving.reduce((sum, item) => sum + item.sent, 0);
   const pictures = new Map(sending.map(({ file }) => [`${file.name}|${file.size}`, file]));
   return (
     <>
-      {going.length > 0 && (
+      {moving.length > 0 && (
         <div class="overall">
           <p>Sending {size(sent)} of {size(bytes)}</p>
           <Bar done={bytes ? sent / bytes : 0} label="All uploads" />

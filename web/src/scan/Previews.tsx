@@ -9,13 +9,15 @@ interface Props {
   title: string;
 }
 
-/** What moves does so when it is asked for, and takes nothing from a scan meanwhile. */
+/** The model from all sides is there to be asked for. */
+const around = ({ name }: Result): boolean => name.startsWith("turntable.");
+/** What moves takes nothing from a scan meanwhile. */
 const moves = ({ name }: Result): boolean => name.endsWith(".webp");
 
 export function Previews({ pictures, title }: Props): JSX.Element | null {
   const [chosen, setChosen] = useState<string | null>(null);
   const shown = pictures.find(({ id }) => id === chosen)
-    ?? pictures.filter((picture) => !moves(picture)).at(-1) ?? pictures.at(-1);
+    ?? pictures.filter((picture) => !around(picture)).at(-1) ?? pictures.at(-1);
   if (!shown) return null;
   return (
     <section class="previews" aria-label="Pictures">

@@ -209,12 +209,19 @@ def busy() -> Problem:
 
 def _check_kind(mode: Mode, name: str) -> None:
     """By its name, before a byte was sent; by its bytes once they are there."""
-    taken = accepted(mode)
-    if PurePosixPath(name).suffix.lower() not in taken:
-        raise invalid(
-            "Upload-Metadata", f"{name} is none of the files that this scan takes: "
-            f"{', '.join(taken)}.",
-        )  # fmt: skip
+    suffix = PurePosixPath(name).suffix.lower()
+    if suffix in accepted(mode):
+        return
+    if mode is Mode.LIDAR:
+        takes = "clouds (.ply, .las, .e57 and others) and an app's capture (.zip, .r3d)"
+        other, advice = Mode.PHOTO, "For photos choose another kind of scan."
+    else:
+        takes = "photos (.jpg, .png, .heic and others), clips (.mp4, .mov) and zips of them"
+        other, advice = Mode.LIDAR, "For clouds choose a LiDAR scan."
+    sentence = f"{name} can't be used: this scan takes {takes}."
+    if suffix in accepted(other):
+        sentence = f"{sentence} {advice}"
+    raise invalid("Upload-Metadata", sentence)
 
 
 def _check_sizes(
