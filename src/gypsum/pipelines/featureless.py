@@ -590,7 +590,6 @@ def _evidence(context: StageContext) -> list[Observation]:
         _observations(posed_views(context), context.settings["field_side"], cloud),
         context.inputs["hull"] / _MASKS,
     )
-    context.facts["matched"] = float(np.mean([_known_share(one) for one in matched]))
     if "evidence" not in context.inputs:
         return matched
     context.facts["agreeing"] = agreement(matched, context.inputs["evidence"])

@@ -179,6 +179,7 @@ def _featureless(facts: dict[str, dict[str, Any]]) -> Featureless | None:
         carried_note=hull["carried_note"],
         doubtful=surface["doubtful"],
         measured=surface["measured"],
+        agreeing=surface.get("agreeing"),
         healed=hull["healed"],
         grounded=hull["grounded"],
     )

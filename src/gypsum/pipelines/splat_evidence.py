@@ -71,8 +71,7 @@ def measure_splats(
     from gypsum.splats.seen import SeenDepths
 
     outlined = list(_outlined(views, masks, folder / "masks"))
-    # Flat Gaussians would be the usual choice for a surface, but those of a mirror's images have
-    # to lie behind it, and find less when they have to face the camera.
+    # Not flat, as for a mesh of splats: that takes half as long again, and depths are no better.
     fitted = fit(
         model,
         outlined,

@@ -333,9 +333,12 @@ def _featureless(data: ReportData) -> Markup:
         return Markup()
     found = data.featureless
     base = "the plane that it stands on" if found.grounded else "as the outlines leave it"
+    depth = f"{100 * found.measured:.0f} % of its pixels"
+    if found.agreeing is not None:
+        depth += f"; matching and splats agree on {100 * found.agreeing:.0f} % of what both know"
     rows = [
         ("Cameras", found.carried_note),
-        ("Depth known on", f"{100 * found.measured:.0f} % of its pixels"),
+        ("Depth known on", depth),
         ("Hardly shaped by photos", f"{100 * found.doubtful:.0f} % of its surface"),
         ("Outlines mended", plural(found.healed, "photo")),
         ("Base", base),

@@ -279,6 +279,13 @@ class Featureless(_Part):
     measured: float = Field(
         ge=0, le=1, description="Share of the object's pixels of which photos tell the depth."
     )
+    agreeing: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Share of those whose depth is known by matching and by splats on which both "
+        "agree: little on what mirrors; null without splats.",
+    )
     healed: int = Field(description="Photos whose outline lacked what the others' show.")
     grounded: bool = Field(
         description="Whether the plane that the object stands on is known: its base lies in it."
