@@ -57,8 +57,8 @@ _DOUBTFUL = 0.25
 _SURE = 6
 #: Features in the surroundings that carry a photo, and the share of photos that need them.
 _CARRYING, _CARRIED = 400, 0.8
-#: With a smaller share of the photos placed by their detail, the object's outlines are tried; they
-#: have to fit by this share of the long side.
+#: With a smaller share of the photos placed by their detail, the object's outlines are tried, and
+#: before a plain backdrop with any left out; they have to fit by this share of the long side.
 _PLACED, _FITTING = 0.6, 0.004
 #: So have markers, by this share.
 _ON_MARKERS = 0.0015
@@ -363,9 +363,11 @@ def find_cameras(context: StageContext) -> None:
         if _placed(more) > _placed(found):
             found, where = more, "everywhere"
     otherwise = None
-    if not given and _placed(found) < _PLACED * len(capture.photos):
+    # Outlines before a plain backdrop are exact enough to place what detail leaves out.
+    enough = 1 if _on_backdrop(context) else _PLACED
+    if not given and _placed(found) < enough * len(capture.photos):
         otherwise = _on_markers(context, capture) or _turned(context, capture)
-    if otherwise is not None:
+    if otherwise is not None and len(otherwise[0].photos) > _placed(found):
         model, facts, carried = otherwise
     elif isinstance(found, ReconstructionError):
         raise found
@@ -737,7 +739,7 @@ def _begun() -> tuple[Stage, ...]:
         own = replace(stage, function=_OWN.get(stage.name, stage.function))
         if stage.name == "cameras":
             needs, settings = (*stage.needs, "masks"), (*stage.settings, "feature_side")
-            own = replace(own, needs=needs, settings=settings, version=stage.version + 1)
+            own = replace(own, needs=needs, settings=settings, version=stage.version + 2)
         stages.append(own)
     return tuple(stages)
 
