@@ -7,6 +7,7 @@ import io
 import re
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -250,6 +251,11 @@ def test_wrong_passwords_and_the_way_back(browser: Any, ada: Visitor) -> None:
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
     page.get_by_role("heading", name="Account", exact=True).wait_for()
+    # What is not there, or not for them, is told with a way on.
+    for path in (f"/scans/{uuid.UUID(int=1)}", f"/s/{'x' * 22}"):
+        page.goto(path)
+        page.get_by_text("There is nothing here").wait_for()
+        page.get_by_role("link", name="To the start").wait_for()
     guest.context.close()
 
 

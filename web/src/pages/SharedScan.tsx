@@ -10,6 +10,7 @@ import { Downloads } from "../scan/Downloads.tsx";
 import { viewables } from "../scan/results.ts";
 import { useAsked } from "../state/asking.ts";
 import { ViewerFrame } from "../viewer/ViewerFrame.tsx";
+import { Lost } from "./Lost.tsx";
 
 export function SharedScan({ token }: { token: string }): JSX.Element {
   const asked = useAsked(() => readShared(token), token);
@@ -17,6 +18,7 @@ export function SharedScan({ token }: { token: string }): JSX.Element {
   useEffect(() => {
     if (shared) document.title = `${shared.title} – Gypsum`;
   }, [shared]);
+  if (!shared && asked.missing) return <Lost />;
   if (!shared) return <main id="main" class="narrow"><Loading asked={asked} /></main>;
   const { results } = shared;
   return (

@@ -2,6 +2,7 @@
 import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
 import { readScan } from "../api/scans.ts";
+import { Lost } from "../pages/Lost.tsx";
 import { Loading } from "../parts/Loading.tsx";
 import { useAsked } from "../state/asking.ts";
 import { Draft } from "./Draft.tsx";
@@ -16,6 +17,7 @@ export function ScanPage({ id }: { id: string }): JSX.Element {
   useEffect(() => {
     if (scan?.title) document.title = `${scan.title} – Gypsum`;
   }, [scan?.title]);
+  if (!scan && asked.missing) return <Lost />;
   if (!scan) return <main id="main" class="narrow"><Loading asked={asked} /></main>;
   if (scan.state === "draft") return <Draft scan={scan} changed={asked.set} />;
   if (scan.state === "done") return <ResultPage scan={scan} changed={asked.set} />;
