@@ -20,8 +20,11 @@ from gypsum.scene import TexturedMesh
 from gypsum.workspace import devices
 from gypsum.workspace.events import Event, StageFinished
 
+#: Those of a draft, which goes without splats.
 NAMES = [
-    stage.name for stage in FEATURELESS_SCAN.stages if stage.when not in ("sets", "depth_folder")
+    stage.name
+    for stage in FEATURELESS_SCAN.stages
+    if stage.when not in ("sets", "depth_folder", "evidence_steps")
 ]
 
 
@@ -46,6 +49,16 @@ def test_masks_and_small_depth_maps_are_the_modes_own() -> None:
     mine = scan_options({"output": Path("mug.glb"), "mode": "featureless"}).settings()
     assert (photo["mask"], mine["mask"]) == ("found", "auto")
     assert mine["depth_side"] < photo["depth_side"]
+
+
+def test_splats_are_trained_but_for_a_draft() -> None:
+    asked = {"output": Path("mug.glb"), "mode": "featureless"}
+    for quality, trained in (("draft", False), ("normal", True), ("high", True)):
+        settings = scan_options({**asked, "quality": quality}).settings()
+        chosen = FEATURELESS_SCAN.chosen({**settings, "mask": "auto", "depth_folder": None})
+        assert ("evidence" in [stage.name for stage in chosen.stages]) == trained
+        surface = next(stage for stage in chosen.stages if stage.name == "surface")
+        assert ("evidence" in surface.needs) == trained
 
 
 def test_a_card_is_asked_for_the_fit_and_taken_for_depths_if_it_can(
