@@ -172,3 +172,23 @@ def test_giving_up_at_the_other_machine(pair: Pair) -> None:
     assert pair.ada_at_two.delete(upload, headers=TUS).status_code == 204
     assert pair.ada_at_one.head(upload, headers=TUS).status_code == 404
     assert pair.stored() == pair.left() == []
+
+
+def test_what_nobody_goes_on_with_is_swept(pair: Pair) -> None:
+    uploads = [pair.announce() for _ in range(3)]
+    abandoned, resumed, new = (upload.rpartition("/")[2] for upload in uploads)
+    for upload in uploads:
+        pair.ada_at_one.append(upload, 0, PHOTO[:1000])
+    pair.one.execute(
+        "update files set created_at = now() - interval '3 days' where id = any(%s::uuid[])",
+        [[abandoned, resumed]],
+    )
+    pair.one.execute(
+        "update pieces set created_at = now() - interval '3 days' where file_id = %s", [abandoned]
+    )
+    with serving(pair.one.settings):  # sweeps first of all
+        deadline = time.monotonic() + 20
+        while pair.file(uploads[0]):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    assert [pair.file(upload)["id"] for upload in uploads[1:]] == [resumed, new]

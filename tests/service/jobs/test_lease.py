@@ -13,6 +13,7 @@ import pytest
 from gypsum.service.jobs.lease import LEASE, LostLeaseError, Result, claim
 from gypsum.service.jobs.losses import MACHINE, SCAN
 from gypsum.service.jobs.news import News
+from gypsum.service.jobs.queue import NO_ROOM
 from gypsum.service.jobs.rescue import release, rescue
 
 AtDesk = Callable[[Callable[[Any], Any]], Any]
@@ -232,7 +233,8 @@ def test_given_back_it_waits_before_it_is_tried_again(at_desk: AtDesk) -> None:
     async def work(desk: Any) -> None:
         scan = await desk.scan(await desk.user())
         await desk.start(scan)
-        await (await claimed(desk, scan, "one")).give_back(30)
+        await (await claimed(desk, scan, "one")).give_back(30, doing=NO_ROOM)
+        assert (await desk.row(scan))["doing"] == NO_ROOM  # its owner reads why
         (job,) = await desk.rows(
             "select scheduled_at > now() + interval '20 s' as later from procrastinate_jobs "
             "where id = (select job_id from scans)"

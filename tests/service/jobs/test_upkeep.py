@@ -54,14 +54,24 @@ def test_what_nobody_names_goes(at_desk: AtDesk) -> None:
         await desk.upload(scan, "a.jpg", b"1")
         await with_result(desk, scan, f"scans/{scan}/results/kept")
         await desk.store.put(stage_object(scan, "depth", "abc"), b"tar")
+        await desk.store.put(f"scans/{scan}/pieces/1/2", b"of an upload under way")
+        await desk.execute(
+            "insert into pieces (file_id, start, object_key) select id, 0, %s from files",
+            f"scans/{scan}/pieces/1/2",
+        )
         kept = await stored(desk)
-        for orphan in (f"scans/{scan}/results/lost", f"scans/{uuid4()}/input/lost", "scans/odd/x"):
+        for orphan in (
+            f"scans/{scan}/results/lost",
+            f"scans/{scan}/pieces/1/lost",
+            f"scans/{uuid4()}/input/lost",
+            "scans/odd/x",
+        ):
             await desk.store.put(orphan, b"?")
         # What was stored a moment ago may be on its way to a record.
         done = await keep_up(desk.pool, desk.store, desk.settings)
         assert done["objects"] == 0
         done = await keep_up(desk.pool, OldStore(desk.store), desk.settings)
-        assert done["objects"] == 3
+        assert done["objects"] == 4
         assert await stored(desk) == kept
 
     at_desk(work)

@@ -180,10 +180,11 @@ async def sweep(service: Service) -> None:
     stale = await asyncio.to_thread(service.uploads.stale, service.settings.upload_days)
     for file_id in stale:
         async with service.uploads.alone(file_id):
-            async with service.pool.connection() as connection:
-                await connection.execute(
-                    "delete from files where id = %s and state = 'uploading'", [file_id]
-                )
+            if not service.store.shared:  # Else others may go on with it.
+                async with service.pool.connection() as connection:
+                    await connection.execute(
+                        "delete from files where id = %s and state = 'uploading'", [file_id]
+                    )
             await service.uploads.discard(file_id)
     if service.store.shared:
         await _sweep_shared(service)
