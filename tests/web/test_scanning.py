@@ -30,9 +30,9 @@ pytest.importorskip("fastapi", reason="needs gypsum[server]")
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="needs Chromium: apt-get install chromium")
 
 #: Seconds for the scan of a small cloud, on a slow machine that does other things as well.
-PATIENCE = 150
+PATIENCE = 400
 #: Seconds for all tests here: what begins later fails at once, rather than that a run never ends.
-ALL_PATIENCE = 330
+ALL_PATIENCE = 900
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -25,7 +25,7 @@ FLAGS = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-sandbox
 DESK, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 #: Seconds for whatever happens at once, on a machine that does other things as well; for a service
 #: to start, and to end.
-_SOON, _START, _END = 20, 150, 30
+_SOON, _START, _END = 60, 150, 60
 PASSWORD = "violet-harbour-candle-71"
 
 #: What the browser says of requests that the page expects to fail: a guest asks who they are.
@@ -125,7 +125,7 @@ class Visitor:
         page.get_by_role("button", name="Start the scan").click()
         page.get_by_role("progressbar", name="The whole scan").wait_for()
 
-    def see(self, seconds: float, still: float = 100) -> None:
+    def see(self, seconds: float, still: float = 300) -> None:
         """Wait until the model is in the viewer, for so long at most.
 
         A scan that fails, or gets no further for ``still`` seconds, is not waited for any longer.
