@@ -10,9 +10,15 @@ import pytest
 from PIL import Image
 from tests.splats import scenes
 
-from gypsum.implicit import Observation
-from gypsum.pipelines.splat_evidence import Training, agreement, measure_splats, with_splats
-from gypsum.scene import Camera, Photo, PointCloud, SparseModel, View
+from gypsum.implicit import Hull, Observation
+from gypsum.pipelines.splat_evidence import (
+    Training,
+    agreement,
+    measure_splats,
+    starting_points,
+    with_splats,
+)
+from gypsum.scene import Box, Camera, Photo, PointCloud, SparseModel, View
 
 RADIUS = 0.8
 
@@ -55,6 +61,30 @@ def seen_points(views: list[View]) -> SparseModel:
     lens = np.array([K[0, 0], K[1, 1], K[0, 2], K[1, 2]])
     cameras = {1: Camera(1, "PINHOLE", views[0].width, views[0].height, lens)}
     return SparseModel(cameras, photos, ids, points, spots(points), np.zeros(len(points)))
+
+
+def ball_hull() -> Hull:
+    """Of a ball with room around it."""
+    box = Box.between([-1.0] * 3, [1.0] * 3)
+    places = np.stack(np.meshgrid(*[np.linspace(-0.975, 0.975, 40)] * 3, indexing="ij"), -1)
+    return Hull(box, (RADIUS - np.linalg.norm(places, axis=-1)).astype(np.float32))
+
+
+def test_what_is_plain_begins_with_its_hull() -> None:
+    """No point of the cloud is on the object, as nothing on it was matched."""
+    away = np.full((5000, 3), 3.0, np.float32)
+    cloud = PointCloud(away, away, away.astype(np.uint8))
+    points = starting_points(cloud, ball_hull())
+    assert len(points) > 1000
+    distance = np.linalg.norm(points.points, axis=1)
+    np.testing.assert_allclose(distance, RADIUS, atol=0.05)
+    along = (points.normals * points.points).sum(axis=1) / distance
+    assert along.min() > 0.9
+
+    measured = np.random.default_rng(0).uniform(-1, 1, (2000, 3)).astype(np.float32)
+    cloud = PointCloud(np.concatenate([away, measured]), np.zeros((7000, 3), np.float32),
+                       np.zeros((7000, 3), np.uint8))  # fmt: skip
+    np.testing.assert_array_equal(starting_points(cloud, ball_hull()).points, measured)
 
 
 def test_splats_tell_how_far_a_ball_is(tmp_path: Path) -> None:

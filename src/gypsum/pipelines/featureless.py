@@ -526,15 +526,14 @@ def _where(context: StageContext) -> str:
 def measure_evidence(context: StageContext) -> None:
     """Depths of splats that look like all photos, where matching two of them finds little."""
     from gypsum.formats.ply import read_cloud
-    from gypsum.pipelines.splat_evidence import Training, measure_splats
+    from gypsum.pipelines.splat_evidence import Training, measure_splats, starting_points
 
-    box = read_hull(context.inputs["hull"] / _HULL).box
     cloud = read_cloud(context.inputs["fusion"] / "cloud.ply")
     found = measure_splats(
         SparseModel.read(context.inputs["undistort"] / "sparse"),
         posed_views(context),
         _read_masks(context.inputs["hull"] / _MASKS),
-        cloud.select(np.flatnonzero(box.contains(cloud.points))),
+        starting_points(cloud, read_hull(context.inputs["hull"] / _HULL)),
         context.folder,
         Training(
             context.settings["evidence_steps"], context.settings["fit_device"], context.threads

@@ -21,7 +21,7 @@ from gypsum.formats.atomic import atomic_write
 from gypsum.scene import PointCloud, Progress, SparseModel, View, no_progress
 
 if TYPE_CHECKING:
-    from gypsum.implicit import Observation
+    from gypsum.implicit import Hull, Observation
 
 Float32 = NDArray[np.float32]
 
@@ -33,6 +33,10 @@ _SIDE = 640
 #: Depths of both kinds that differ by no more than this share agree.
 _AGREEING = 0.005
 _TRAINING = 0.95
+#: Points from which the training may begin, at least.
+_FEWEST = 1000
+#: Of what is not known yet.
+_GRAY = 128
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,21 @@ def measure_splats(
     for name in ("masks", "training", "drawn"):
         shutil.rmtree(folder / name)
     return len(fitted.splats)
+
+
+def starting_points(cloud: PointCloud, hull: Hull) -> PointCloud:
+    """What is known of the object to begin with: the cloud within the hull's box.
+
+    On something so plain that photos agree on next to nothing, the hull's surface has to do.
+    """
+    from gypsum.implicit.meshing import surface_nets
+
+    inside = cloud.select(np.flatnonzero(hull.box.contains(cloud.points)))
+    if len(inside) >= _FEWEST:
+        return inside
+    mesh = surface_nets(hull.values, hull.box)
+    colors = np.full(mesh.vertices.shape, _GRAY, np.uint8)
+    return PointCloud(mesh.vertices, mesh.vertex_normals(), colors)
 
 
 def _outlined(views: Sequence[View], masks: Sequence[Float32], folder: Path) -> Iterator[View]:
