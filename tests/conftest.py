@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 CHECKOUT = Path(__file__).resolve().parent.parent
+
+#: How the system schedules this process, where it tells.
+_scheduling = getattr(os, "sched_getscheduler", lambda _: None)
+_ORDINARY = _scheduling(0)
+
+
+@pytest.fixture(autouse=True)
+def ordinary() -> Iterator[None]:
+    """No test makes this process, and all that later tests start, a real-time one."""
+    yield
+    assert _scheduling(0) == _ORDINARY
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import av
@@ -44,6 +46,24 @@ def walk(count: int, speed: float = 2.0, seed: int = 0) -> list[UInt8]:
     return frames
 
 
+@contextmanager
+def same_priority() -> Iterator[None]:
+    """Whatever becomes of it meanwhile, the thread is scheduled afterwards as it was before.
+
+    SVT-AV1 as root makes its caller a real-time thread (SCHED_FIFO, 99), and all processes that the
+    tests start later with it. Then two libraries that wait for their own threads by spinning stop
+    a machine of two cores for good.
+    """
+    if not hasattr(os, "sched_getscheduler"):
+        yield
+        return
+    before = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, *before)
+
+
 def encode(
     path: Path,
     frames: Sequence[UInt8],
@@ -55,7 +75,7 @@ def encode(
     rate: int = 30,
 ) -> Path:
     """Write RGB frames; ``colors`` are primaries, transfer and matrix of ITU-T H.273."""
-    with av.open(str(path), "w") as container:
+    with same_priority(), av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=rate, options=options or {})
         stream.height, stream.width = frames[0].shape[:2]
         stream.pix_fmt = pixels
