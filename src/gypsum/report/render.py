@@ -118,20 +118,38 @@ class _Fragments:
     depth: Float32
 
 
+@dataclass(frozen=True)
+class _Atlas:
+    """A model's textures as ``shade_atlas`` wants them."""
+
+    uvs: Float32
+    uv_faces: NDArray[np.int32]
+    materials: NDArray[np.int32]
+    texels: Float32
+    levels: list[list[UInt8]]
+
+    @classmethod
+    def of(cls, model: TexturedMesh) -> _Atlas:
+        return cls(
+            np.ascontiguousarray(model.uvs, np.float32),
+            np.ascontiguousarray(model.uv_faces, np.int32),
+            np.ascontiguousarray(model.face_materials, np.int32),
+            _texels_per_area(model),
+            [_pyramid(material) for material in model.materials],
+        )
+
+
 class Renderer:
     """Draws one model many times; what doesn't depend on the camera is worked out once."""
 
     def __init__(self, model: TexturedMesh | Mesh, threads: int = 0) -> None:
         self.mesh = model.mesh if isinstance(model, TexturedMesh) else model
-        self._textured = model if isinstance(model, TexturedMesh) else None
         self._threads = threads
         self._normals = unit_normals(self.mesh)
         self._faces = np.ascontiguousarray(self.mesh.faces, np.int32)
-        if self._textured is None:
+        self._atlas = _Atlas.of(model) if isinstance(model, TexturedMesh) else None
+        if self._atlas is None:
             self._corners = _corner_colors(self.mesh)
-        else:
-            self._levels = [_pyramid(material) for material in self._textured.materials]
-            self._texels = _texels_per_area(self._textured)
 
     def render(
         self,
@@ -228,19 +246,19 @@ class Renderer:
 
     def _colored(self, fragments: _Fragments, eye: Eye, supersample: int) -> UInt8:
         """The picture in the model's own colours; ``eye`` in samples."""
-        model, seen = self._textured, (fragments.face, fragments.weights)
-        if model is None:
+        seen = fragments.face, fragments.weights
+        if self._atlas is None:
             return shade_corners(*seen, supersample, self._faces, self._corners, self._threads)
         return shade_atlas(
             *seen,
             fragments.depth,
             float(eye.K[0, 0]),
             supersample,
-            np.ascontiguousarray(model.uvs, np.float32),
-            np.ascontiguousarray(model.uv_faces, np.int32),
-            np.ascontiguousarray(model.face_materials, np.int32),
-            self._texels,
-            self._levels,
+            self._atlas.uvs,
+            self._atlas.uv_faces,
+            self._atlas.materials,
+            self._atlas.texels,
+            self._atlas.levels,
             self._threads,
         )
 
